@@ -1,0 +1,54 @@
+"""Streams of events: fluent, typed, correct about time, as fast as a hand-written loop.
+
+>>> await Stream([1, 2, 3, 4]).filter(lambda x: x % 2).map(lambda x: x * x).collect()
+[1, 9]
+"""
+
+from rivulet.core.callables import maybe_async
+from rivulet.core.entries import Failure
+from rivulet.errors import (
+    BufferFullError,
+    EmptyError,
+    EndlessError,
+    GraphError,
+    MissingExtraError,
+    RivuletError,
+    RunError,
+    SinkError,
+    SourceError,
+    StrayAwaitableError,
+    StuckError,
+)
+from rivulet.keyed import KeyedStream
+from rivulet.notebook.show import explain_streams as explain
+from rivulet.ops.channel import Channel
+from rivulet.run.handle import Run
+from rivulet.run.stats import OperatorStats, Stats
+from rivulet.stream import Stream
+from rivulet.terminals import run_streams as run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BufferFullError",
+    "Channel",
+    "EmptyError",
+    "EndlessError",
+    "Failure",
+    "GraphError",
+    "KeyedStream",
+    "MissingExtraError",
+    "OperatorStats",
+    "RivuletError",
+    "Run",
+    "RunError",
+    "SinkError",
+    "SourceError",
+    "Stats",
+    "StrayAwaitableError",
+    "Stream",
+    "StuckError",
+    "explain",
+    "maybe_async",
+    "run",
+]

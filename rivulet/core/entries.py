@@ -1,0 +1,67 @@
+"""What flows beside plain items: failures, and the marks that a boundary carries between items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar, final
+
+__all__ = ["CLOSED", "END", "IDLE", "MARK", "NEED", "UNSET", "WAIT", "Failed", "Failure", "Sign"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@final
+class Sign:
+    """A value that no item can be."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+END: Final = Sign("END")
+"""There was no item."""
+MARK: Final = Sign("MARK")
+"""In place of an item: its stamp is a watermark."""
+CLOSED: Final = Sign("CLOSED")
+"""In place of an item: this input of a combining stage has ended."""
+NEED: Final = Sign("NEED")
+"""A stepped pipe asks for its next item."""
+WAIT: Final = Sign("WAIT")
+"""A stepped pipe waits for something outside."""
+UNSET: Final = Sign("UNSET")
+"""No value was given."""
+IDLE: Final = -(2**63) + 1
+"""As a watermark: this input is silent and not to be waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure(Generic[T_co]):
+    """An item that an operator failed on.
+
+    Attributes:
+        item: what the operator was given.
+        error: what was raised.
+        operator: the operator as it was written, such as ``map(parse)``.
+    """
+
+    item: T_co
+    error: BaseException
+    operator: str
+
+    def __str__(self) -> str:
+        return f"{self.operator} failed on {self.item!r:.200}: {self.error!r}"
+
+
+@final
+class Failed:
+    """A failure on its way through a boundary to the policy below."""
+
+    __slots__ = ("failure",)
+
+    def __init__(self, failure: Failure[Any]) -> None:
+        self.failure = failure

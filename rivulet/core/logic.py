@@ -1,0 +1,106 @@
+"""What a stage does in one run, apart from what it is.
+
+A node holds arguments and is shared by all runs; a ``Logic`` holds the state of one run and is
+made afresh for each. It knows no task and no loop, so it can be tested by calling it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rivulet.core.callables import Mode
+from rivulet.core.time import Watermark
+
+if TYPE_CHECKING:
+    from rivulet.core.node import Node
+
+__all__ = ["Context", "Logic"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Logic:
+    """The hot path of a stage and what goes with it; each part but the first may be missing.
+
+    Attributes:
+        call: the hot path, a closure over its state (a bound method costs more).
+        mode: how the results of ``call`` are taken; only logic that calls the user's functions
+            itself gives anything to await.
+        cell: the state of an accumulating stage; empty before the first item.
+        on_start: outputs before the first item.
+        on_time: outputs that a watermark releases (event time).
+        on_timer: outputs that are due now (processing time, in the seconds of ``Context.now``).
+        on_end: outputs at the end of input.
+        after: called when an item has gone through everything below this stage.
+        passes: the watermark to pass on for one received, where the stage keeps items back.
+        deadline: the watermark at which ``on_time`` is needed next.
+        wants: of a selective combining stage, the inputs that it wants an item of.
+        snapshot: the state as plain data.
+        restore: take a state that ``snapshot`` gave.
+        open: called once before the first item; may give something to await.
+        close: called once when the stage is over, with the error that ended the run or None; may
+            give something to await.
+
+    Outputs are items for a stage that keeps stamps and ``(item, stamp)`` pairs for one that gives
+    its own, with ``None`` as stamp where stamps aren't carried.
+    """
+
+    call: Callable[..., Any] | None = None
+    mode: Mode = "sync"
+    cell: list[Any] | None = None
+    on_start: Callable[[], Iterable[Any]] | None = None
+    on_time: Callable[[int], Iterable[Any]] | None = None
+    on_timer: Callable[[float], Iterable[Any]] | None = None
+    on_end: Callable[[], Iterable[Any]] | None = None
+    after: Callable[[], None] | None = None
+    passes: Callable[[int], int] | None = None
+    deadline: Callable[[], int] | None = None
+    wants: Callable[[], Iterable[int]] | None = None
+    snapshot: Callable[[], Any] | None = None
+    restore: Callable[[Any], None] | None = None
+    open: Callable[[], Any] | None = None
+    close: Callable[[BaseException | None], Any] | None = None
+
+
+class Context(Protocol):
+    """What the run offers to a logic."""
+
+    @property
+    def stamped(self) -> bool:
+        """Whether stamps are carried here."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the end of input is a stop rather than the end."""
+        ...
+
+    @property
+    def clock(self) -> Watermark:
+        """The event clock that this stage is under."""
+        ...
+
+    def wall(self) -> float:
+        """The time of day in POSIX seconds."""
+        ...
+
+    def now(self) -> float:
+        """The run's clock in seconds (processing time); only differences mean something."""
+        ...
+
+    def wake_at(self, when: float) -> None:
+        """Have ``on_timer`` called at this time of the run's clock, or earlier if asked before."""
+        ...
+
+    def end(self) -> None:
+        """Say that this stage wants no more input."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None], /) -> None:
+        """Run something beside the loop until the run is over."""
+        ...
+
+    def subscribe(self, node: Node, /) -> AsyncGenerator[Any, None]:
+        """Run a nested graph and give its entries; to be closed by who asked for it."""
+        ...

@@ -1,0 +1,121 @@
+"""Event time: stamps are whole microseconds since the epoch, and a clock says how far it is."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from rivulet.errors import GraphError, SourceError
+
+__all__ = ["FOREVER", "NEVER", "SECOND", "Clock", "Watermark", "micros", "stamper", "zone"]
+
+SECOND = 1_000_000
+NEVER = -(2**63)
+FOREVER = 2**63
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Watermark(Protocol):
+    """What a stage may know of its clock."""
+
+    @property
+    def watermark(self) -> int:
+        """No item with a smaller stamp is expected any more."""
+        ...
+
+    def call_at(self, watermark: int) -> None:
+        """Have ``on_time`` called once the watermark is that far."""
+        ...
+
+
+class Clock:
+    """How far event time is at one place of the graph.
+
+    ``top`` is the largest stamp seen (or the watermark received), ``delay`` what items may be late
+    by, ``due`` the top at which some stage has to be told. The generated loop reads and sets them.
+    """
+
+    __slots__ = ("delay", "due", "floor", "idle", "top")
+
+    def __init__(self, delay: int = 0) -> None:
+        self.delay = delay
+        self.top = NEVER
+        self.due = FOREVER
+        self.floor = NEVER
+        self.idle = False
+
+    @property
+    def watermark(self) -> int:
+        """No item with a smaller stamp is expected any more."""
+        return max(self.top - self.delay, self.floor) if self.top != NEVER else self.floor
+
+    def call_at(self, watermark: int) -> None:
+        """Have ``on_time`` called once the watermark is that far."""
+        due = watermark if watermark in (NEVER, FOREVER) else watermark + self.delay
+        if due < self.due:
+            self.due = due
+
+    def __repr__(self) -> str:
+        return f"Clock(watermark={self.watermark}, delay={self.delay})"
+
+
+def zone(tz: str | tzinfo) -> tzinfo:
+    """A time zone from its name.
+
+    Raises:
+        GraphError: there is no such zone.
+    """
+    if isinstance(tz, tzinfo):
+        return tz
+    if tz == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
+        raise GraphError(
+            f'tz must be a time zone such as "UTC" or "Europe/Amsterdam", not {tz!r}'
+        ) from None
+
+
+def micros(value: object, tz: tzinfo = UTC) -> int:
+    """The stamp of a point in time: a ``datetime`` (naive ones read in ``tz``) or POSIX seconds.
+
+    Raises:
+        SourceError: it is neither.
+    """
+    if type(value) is float or type(value) is int:
+        if value - value != 0:
+            raise _no_time(value)
+        return round(value * SECOND)
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=tz)
+        return (aware - _EPOCH) // _MICROSECOND
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number):
+            return round(number * SECOND)
+    raise _no_time(value)
+
+
+def stamper(field: Callable[[Any], Any], tz: tzinfo) -> Callable[[Any], int]:
+    """A function that gives the stamp of an item, whose time ``field`` takes."""
+
+    def stamp(item: Any) -> int:
+        value = field(item)
+        if type(value) is float and -1e15 < value < 1e15:
+            return round(value * SECOND)
+        return micros(value, tz)
+
+    return stamp
+
+
+def _no_time(value: object) -> SourceError:
+    return SourceError(
+        f"an event time must be a datetime or POSIX seconds, not {value!r} ({type(value).__name__})"
+    )

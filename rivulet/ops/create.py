@@ -1,0 +1,297 @@
+"""Streams from nothing but arguments: ``of``, ``empty``, ``never``, ``fail``, ``timer``, ``using``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from rivulet.core.callables import check_callable
+from rivulet.core.durations import Duration, seconds
+from rivulet.core.logic import Context
+from rivulet.core.node import Leaf
+from rivulet.core.stage import Produce
+from rivulet.errors import GraphError
+
+if TYPE_CHECKING:
+    from rivulet.stream import Stream
+
+__all__ = [
+    "Empty",
+    "Fail",
+    "Never",
+    "Of",
+    "Timer",
+    "Using",
+    "empty",
+    "fail",
+    "never",
+    "of",
+    "timer",
+    "using",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Of(Leaf):
+    """Node: some items."""
+
+    items: tuple[Any, ...]
+
+    def stage(self) -> Produce:
+        return Produce(open=lambda _: self.items, is_async=False)
+
+
+def of(cls: Callable[[Any], Stream[Any]], /, *items: T) -> Stream[T]:
+    """A stream of the arguments.
+
+    Emits:      each argument.
+    Completes:  after the last.
+
+    Args:
+        items: what to give.
+
+    Example:
+        >>> await Stream.of(1, "a").collect()
+        [1, 'a']
+
+    Source: ``of`` of ReactiveX.
+    """
+    return cls(Of(items))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Empty(Leaf):
+    """Node: nothing."""
+
+    def stage(self) -> Produce:
+        return Produce(open=lambda _: (), is_async=False)
+
+
+def empty(cls: Callable[[Any], Stream[Any]], /) -> Stream[Any]:
+    """A stream without items.
+
+    Emits:      nothing.
+    Completes:  at once.
+
+    Example:
+        >>> await Stream.empty().collect()
+        []
+
+    Source: ``empty`` of ReactiveX.
+    """
+    return cls(Empty())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Never(Leaf):
+    """Node: silence."""
+
+    def stage(self) -> Produce:
+        return Produce(open=self.open)
+
+    async def open(self, _: Context) -> AsyncGenerator[Any, None]:
+        """Wait for ever."""
+        yield await asyncio.get_running_loop().create_future()
+
+    def endless(self, inputs: Sequence[bool]) -> bool:
+        return True
+
+
+def never(cls: Callable[[Any], Stream[Any]], /) -> Stream[Any]:
+    """A stream that stays silent and doesn't end.
+
+    Emits:      nothing.
+    Completes:  never.
+
+    Example:
+        >>> await Stream.never().take_until("1h").collect()
+        []
+
+    Source: ``never`` of ReactiveX.
+    """
+    return cls(Never())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fail(Leaf):
+    """Node: an error."""
+
+    error: BaseException
+
+    def stage(self) -> Produce:
+        return Produce(open=self.open, is_async=False)
+
+    def open(self, _: Context) -> NoReturn:
+        """Raise it."""
+        raise self.error
+
+
+def fail(cls: Callable[[Any], Stream[Any]], error: Exception, /) -> Stream[Any]:
+    """A stream that raises.
+
+    Emits:      nothing.
+    Completes:  never: it fails at once.
+
+    Args:
+        error: what to raise.
+
+    Raises:
+        GraphError: at build, if ``error`` is no exception.
+
+    Example:
+        >>> await Stream.fail(ValueError("no")).catch([0]).collect()
+        [0]
+
+    Source: ``throw`` of ReactiveX.
+    """
+    if not isinstance(error, BaseException):
+        raise GraphError(f"Stream.fail needs an exception, not {error!r}")
+    return cls(Fail(error))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timer(Leaf):
+    """Node: numbers at equal distances of time."""
+
+    every: Duration
+    align: bool = False
+
+    def stage(self) -> Produce:
+        return Produce(open=self.open)
+
+    async def open(self, context: Context) -> AsyncGenerator[int, None]:
+        """Wait for the next tick, and count it."""
+        every = seconds(self.every, "timer")
+        first = every - context.wall() % every if self.align else every
+        begun = context.now() + first - every
+        tick = 0
+        while True:
+            tick += 1
+            wait = begun + tick * every - context.now()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            else:
+                # Behind: ticks that are over are left out, so that the next is in time again.
+                tick = int((context.now() - begun) / every)
+                await asyncio.sleep(0)
+            yield tick - 1
+
+    def endless(self, inputs: Sequence[bool]) -> bool:
+        return True
+
+
+def timer(
+    cls: Callable[[Any], Stream[Any]], every: Duration, /, *, align: bool = False
+) -> Stream[int]:
+    """A stream of numbers from 0, one at a time.
+
+    Emits:      0 after ``every``, and so on; distances don't add up. When its reader was busy for
+                longer, the ticks that are over are left out, and their numbers too.
+    Completes:  never.
+    Time:       processing time.
+
+    Args:
+        every: the distance of two ticks.
+        align: let ticks fall on multiples of ``every`` of the time of day (UTC).
+
+    Raises:
+        GraphError: at build, if ``every`` is no duration.
+
+    Example:
+        >>> await Stream.timer("500ms").take(3).collect()
+        [0, 1, 2]
+
+    Source: ``interval`` of ReactiveX.
+    """
+    seconds(every, "timer")
+    return cls(Timer(every, align))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Using(Leaf):
+    """Node: the items of what a resource gives, while it is held."""
+
+    resource: Any
+    make: Callable[[Any], Any]
+
+    def stage(self) -> Produce:
+        return Produce(open=self.open)
+
+    async def open(self, _: Context) -> AsyncGenerator[Any, None]:
+        """Enter the resource, give the items, leave it."""
+        manager = self.resource() if callable(self.resource) else self.resource
+        if hasattr(type(manager), "__aenter__"):
+            async with manager as resource:
+                async with aclosing(_items(self.make(resource))) as items:
+                    async for item in items:
+                        yield item
+        else:
+            with manager as resource:
+                async with aclosing(_items(self.make(resource))) as items:
+                    async for item in items:
+                        yield item
+
+
+async def _items(iterable: Any) -> AsyncGenerator[Any, None]:
+    if isinstance(iterable, AsyncIterable):
+        iterator = aiter(iterable)
+        try:
+            async for item in iterator:
+                yield item
+        finally:
+            if (aclose := getattr(iterator, "aclose", None)) is not None:
+                await aclose()
+    else:
+        for item in iterable:
+            yield item
+
+
+def using(
+    cls: Callable[[Any], Stream[Any]],
+    resource: Callable[[], AbstractAsyncContextManager[R] | AbstractContextManager[R]]
+    | AbstractAsyncContextManager[R]
+    | AbstractContextManager[R],
+    make: Callable[[R], AsyncIterable[T] | Iterable[T]],
+    /,
+) -> Stream[T]:
+    """A stream that holds a resource while it is read.
+
+    Emits:      the items of ``make(resource)``.
+    Completes:  when these do; the resource is then released, and also on errors, when the reader
+                leaves, and when the run is stopped.
+
+    Args:
+        resource: a context manager, sync or async; or a function that gives one for each run, which
+            is needed to run the stream more than once.
+        make: gives an iterable or async iterable, from what entering the context gave.
+
+    Raises:
+        GraphError: at build, if ``make`` isn't callable or ``resource`` is no context manager.
+
+    Example:
+        >>> from contextlib import contextmanager
+        >>> @contextmanager
+        ... def opened():
+        ...     print("open")
+        ...     yield ["a", "b"]
+        ...     print("close")
+        >>> await Stream.using(opened, lambda lines: lines).collect()
+        open
+        close
+        ['a', 'b']
+
+    Source: ``using`` of ReactiveX.
+    """
+    check_callable(make, "using", "make")
+    entered = hasattr(type(resource), "__enter__") or hasattr(type(resource), "__aenter__")
+    if not callable(resource) and not entered:
+        raise GraphError(
+            f"Stream.using needs a context manager or a function that gives one, not {resource!r}"
+        )
+    return cls(Using(resource, make))

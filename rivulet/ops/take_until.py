@@ -1,0 +1,161 @@
+"""``take_until``: the items before something happens."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rivulet.core.callables import is_awaitable
+from rivulet.core.durations import Duration, seconds
+from rivulet.core.entries import CLOSED
+from rivulet.core.logic import Context, Logic
+from rivulet.core.node import Binary, Unary
+from rivulet.core.stage import Combine, Test
+from rivulet.errors import GraphError
+from rivulet.ops.source import node_of
+
+if TYPE_CHECKING:
+    from rivulet.stream import Stream
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TakeUntil(Unary):
+    """Node: the items before a time has passed, a condition holds or something is done."""
+
+    signal: Any
+
+    def stage(self) -> Test:
+        if callable(self.signal):
+            return Test(select=(self.signal,), make=self.make_for_condition, ends=True)
+        return Test(make=self.make_for_event, timed=True, ends=True)
+
+    def make_for_condition(self, context: Context) -> Logic:
+        """The state of one run that ends by a condition."""
+        going = True
+
+        def call(_: Any, holds: object) -> bool:
+            nonlocal going
+            if not going:
+                return False
+            if holds:
+                going = False
+                context.end()
+            return True
+
+        def snapshot() -> bool:
+            return going
+
+        def restore(state: bool) -> None:
+            nonlocal going
+            going = state
+            if not going:
+                context.end()
+
+        return Logic(call=call, snapshot=snapshot, restore=restore)
+
+    def make_for_event(self, context: Context) -> Logic:
+        """The state of one run that ends by something outside."""
+        over = False
+
+        def end() -> None:
+            nonlocal over
+            over = True
+            context.end()
+
+        async def wait(happening: Awaitable[object]) -> None:
+            await happening
+            end()
+
+        def on_start() -> Iterable[Any]:
+            if not isinstance(self.signal, Awaitable | asyncio.Event):
+                context.wake_at(context.now() + seconds(self.signal, "take_until", zero=True))
+            elif isinstance(self.signal, asyncio.Event):
+                context.spawn(wait(self.signal.wait()))
+            else:
+                context.spawn(wait(self.signal))
+            return ()
+
+        def on_timer(_: float) -> Iterable[Any]:
+            end()
+            return ()
+
+        return Logic(call=lambda _: not over, on_start=on_start, on_timer=on_timer)
+
+    def endless(self, inputs: Sequence[bool]) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TakeUntilOther(Binary):
+    """Node: the items before another stream gives one."""
+
+    def stage(self) -> Combine:
+        return Combine(make=self.make)
+
+    def make(self, context: Context) -> Logic:
+        """The state of one run."""
+
+        def call(index: int, item: Any, t: int | None) -> Iterable[tuple[Any, int | None]]:
+            if index == 0 and item is not CLOSED:
+                return ((item, t),)
+            if item is not CLOSED or index == 0:
+                context.end()
+            return ()
+
+        return Logic(call=call)
+
+    @property
+    def name(self) -> str:
+        return "take_until"
+
+    def endless(self, inputs: Sequence[bool]) -> bool:
+        return False
+
+
+def take_until(
+    source: Stream[T],
+    signal: Duration
+    | AsyncIterable[Any]
+    | Awaitable[Any]
+    | asyncio.Event
+    | Callable[[T], Awaitable[object] | object],
+    /,
+) -> Stream[T]:
+    """Give items until something happens, and end.
+
+    Emits:      each item before that, at once; with a condition, also the item for which it holds.
+    Waits:      never.
+    Completes:  when it happens, even while the source is silent; or when the source does.
+    State:      none.
+    Time:       processing time for a duration; items keep their own time.
+
+    Args:
+        signal: a duration from the start of the run (``30``, ``"1m"``, a ``timedelta``); a
+            condition ``f(item)``, sync or async; an awaitable or an ``asyncio.Event``; or another
+            stream, whose first item is the signal.
+
+    Raises:
+        GraphError: at build, if ``signal`` is none of these.
+
+    Example:
+        >>> await Stream.timer(1).take_until("3.5s").collect()
+        [0, 1, 2]
+        >>> await Stream.of(1, 5, 2).take_until(lambda x: x > 3).collect()
+        [1, 5]
+
+    Source: ``take_until`` of ReactiveX; the condition as aiostream's ``until``.
+    """
+    if isinstance(signal, AsyncIterable) and not inspect.iscoroutine(signal):
+        return source.via(TakeUntilOther(source.node, node_of(signal)))
+    if not (callable(signal) or isinstance(signal, asyncio.Event) or is_awaitable(signal)):
+        if isinstance(signal, Iterable) and not isinstance(signal, str):
+            raise GraphError(
+                f"take_until needs a duration, a condition, an awaitable or a stream, not {signal!r:.100}"
+            )
+        seconds(signal, "take_until", zero=True)  # pyright: ignore[reportArgumentType]
+    return source.via(TakeUntil(source.node, signal))

@@ -1,0 +1,290 @@
+"""Cut a graph into regions: trees of stages that run in one loop, between boundaries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rivulet.core.node import Node, ancestors
+from rivulet.core.stage import Channel, Combine, Guard, Produce, Stage, Stamp, Step, Transform
+from rivulet.errors import GraphError
+
+__all__ = ["Deliver", "Plan", "Put", "Reach", "Region", "plan"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Put(Node):
+    """The end of a branch that hands its items over to a boundary, or out of the graph."""
+
+    to: Node | None
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        return "put"
+
+    @property
+    def label(self) -> str:
+        return "the reader" if self.to is None else self.to.label
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deliver(Node):
+    """The end of a branch that was asked for: its items are results of the run."""
+
+    target: Node
+
+    @property
+    def label(self) -> str:
+        return self.target.label
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where the failure of a stage goes.
+
+    Attributes:
+        guards: the nearest policies below, on every path.
+        bare: some path has none, so the error is raised.
+    """
+
+    guards: frozenset[Node]
+    bare: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """One tree of stages: what one loop runs.
+
+    Attributes:
+        number: its place among the regions.
+        root: where its items come from: a source or a boundary.
+        nodes: the tree, each node before what comes after it, root first.
+        children: what comes after each node, in the order in which it was written.
+        parent: what comes before each node but the root.
+    """
+
+    number: int
+    root: Node
+    nodes: tuple[Node, ...]
+    children: Mapping[Node, tuple[Node, ...]]
+    parent: Mapping[Node, Node]
+
+    @property
+    def puts(self) -> tuple[Put, ...]:
+        """Where the tree hands items over."""
+        return tuple(node for node in self.nodes if isinstance(node, Put))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A graph as it is run.
+
+    Attributes:
+        targets: the nodes that were asked for.
+        nodes: all of them in the order in which they were made.
+        numbers: the place of each node in that order, from 1.
+        stages: what each node does.
+        regions: the trees, sources before what they feed.
+        stamped: the nodes whose outputs carry stamps, because something below needs them.
+        reach: where a failure of each node goes.
+        rejoining: combining nodes whose inputs come from one source.
+        stamps: what is handed over carries stamps.
+    """
+
+    targets: tuple[Node, ...]
+    nodes: tuple[Node, ...]
+    numbers: Mapping[Node, int]
+    stages: Mapping[Node, Stage]
+    regions: tuple[Region, ...]
+    stamped: frozenset[Node]
+    reach: Mapping[Node, Reach]
+    rejoining: frozenset[Node]
+    stamps: bool
+
+    def takes(self, node: Node, error: BaseException) -> bool:
+        """Whether every path below a node has a policy that takes an error of it."""
+        reach = self.reach[node]
+        stages = [self.stages[guard] for guard in reach.guards if not isinstance(guard, Put)]
+        return not reach.bare and all(
+            isinstance(stage, Guard) and isinstance(error, stage.types) for stage in stages
+        )
+
+    def replayable(self, node: Node) -> bool:
+        """Whether all that a node is made of could be read again."""
+        return all(
+            stage.replayable
+            for above in ancestors(node)
+            if isinstance(stage := self.stages[above], Produce)
+        )
+
+
+@dataclass(slots=True)
+class _Planner:
+    targets: tuple[Node, ...]
+    handover: bool
+    stamps: bool
+    guarded: bool
+    stages: dict[Node, Stage] = field(default_factory=dict[Node, Stage])
+    below: dict[Node, list[Node]] = field(default_factory=dict[Node, list[Node]])
+    regions: list[Region] = field(default_factory=list[Region])
+
+    def run(self) -> Plan:
+        order = ancestors(*self.targets)
+        self.stages = {node: node.stage() for node in order}
+        self._check_sources(order)
+        self.below = {node: [] for node in order}
+        for node in sorted(order, key=lambda n: n.serial):
+            for index, up in enumerate(node.inputs()):
+                child = Put(node, index) if self._boundary(node) else node
+                self.below[up].append(child)
+        for target in dict.fromkeys(self.targets):
+            end = Put(None) if self.handover else Deliver(target)
+            self.below[target].append(end)
+        for node in order:
+            if not self._is_root(node):
+                continue
+            stage = self.stages[node]
+            if isinstance(stage, Produce) and stage.sharing:
+                for child in self.below[node]:
+                    self._region(node, [child])
+            else:
+                self._region(node, self.below[node])
+        numbered = sorted(order, key=lambda n: n.serial)
+        return Plan(
+            targets=self.targets,
+            nodes=tuple(numbered),
+            numbers={node: number for number, node in enumerate(numbered, 1)},
+            stages=self.stages,
+            regions=tuple(self.regions),
+            stamped=self._stamped(order),
+            reach=self._reaches(order),
+            rejoining=self._rejoining(order),
+            stamps=self.stamps,
+        )
+
+    def _boundary(self, node: Node) -> bool:
+        return isinstance(self.stages[node], Channel | Combine)
+
+    def _is_root(self, node: Node) -> bool:
+        return isinstance(self.stages[node], Channel | Combine | Produce)
+
+    def _region(self, root: Node, first: Sequence[Node]) -> None:
+        nodes: list[Node] = []
+        children: dict[Node, tuple[Node, ...]] = {}
+        parent: dict[Node, Node] = {}
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            nodes.append(node)
+            below = first if node is root else self.below.get(node, ())
+            children[node] = tuple(below)
+            parent.update(dict.fromkeys(below, node))
+            stack.extend(reversed(below))
+        self.regions.append(Region(len(self.regions), root, tuple(nodes), children, parent))
+
+    def _check_sources(self, order: Sequence[Node]) -> None:
+        """Two sources over one iterator would each get a part of its items."""
+        seen: list[tuple[object, Node]] = []
+        for node in order:
+            stage = self.stages[node]
+            if not isinstance(stage, Produce) or stage.one_shot is None:
+                continue
+            for other, earlier in seen:
+                if other is stage.one_shot:
+                    raise GraphError(
+                        f"{earlier.label} and {node.label} read the same iterator, so each would "
+                        f"get a part of its items: make one Stream of it and use that twice"
+                    )
+            seen.append((stage.one_shot, node))
+
+    def _stamped(self, order: Sequence[Node]) -> frozenset[Node]:
+        found: set[Node] = set()
+        for node in reversed(order):
+            if any(self._wants_stamps(child, found) for child in self.below[node]):
+                found.add(node)
+                stage = self.stages[node]
+                if _has_no_stamps(stage):
+                    raise GraphError(
+                        f"the time of its items is needed below {node.label}, which doesn't give "
+                        f"it: put event_time(...) after it"
+                    )
+        return frozenset(found)
+
+    def _wants_stamps(self, node: Node, found: set[Node]) -> bool:
+        if isinstance(node, Put):
+            return self.stamps if node.to is None else node.to in found
+        if isinstance(node, Deliver):
+            return False
+        match self.stages[node]:
+            case Stamp() | Transform():
+                return False
+            case Step(stamps="need"):
+                return True
+            case _:
+                return node in found
+
+    def _reaches(self, order: Sequence[Node]) -> dict[Node, Reach]:
+        found: dict[Node, Reach] = {}
+        for node in reversed(order):
+            guards: set[Node] = set()
+            bare = not self.below[node]
+            for child in self.below[node]:
+                if isinstance(child, Deliver):
+                    bare = True
+                elif isinstance(child, Put) and child.to is None:
+                    bare = bare or not self.guarded
+                    guards.add(child)
+                elif isinstance(child, Put):
+                    assert child.to is not None
+                    guards |= found[child.to].guards
+                    bare = bare or found[child.to].bare
+                elif isinstance(stage := self.stages[child], Guard):
+                    guards.add(child)
+                    bare = bare or stage.raises
+                else:
+                    guards |= found[child].guards
+                    bare = bare or found[child].bare
+            found[node] = Reach(frozenset(guards), bare)
+        return found
+
+    def _rejoining(self, order: Sequence[Node]) -> frozenset[Node]:
+        found: set[Node] = set()
+        for node in order:
+            inputs = node.inputs()
+            if len(inputs) < 2 or not isinstance(self.stages[node], Combine):
+                continue
+            seen: set[Node] = set()
+            for up in inputs:
+                above = set(ancestors(up))
+                if seen & above:
+                    found.add(node)
+                seen |= above
+        return frozenset(found)
+
+
+def _has_no_stamps(stage: Stage) -> bool:
+    match stage:
+        case Transform() | Step(stamps="lose"):
+            return True
+        case Produce(nested=nested):
+            return not nested
+        case _:
+            return False
+
+
+def plan(
+    *targets: Node, handover: bool = False, stamps: bool = False, guarded: bool = False
+) -> Plan:
+    """Cut the graph above some nodes into regions.
+
+    Args:
+        targets: the nodes whose items are wanted.
+        handover: hand the items of the (only) target over to a reader outside.
+        stamps: hand them over with their stamps.
+        guarded: hand failures over as well, as something outside has a policy for them.
+
+    Raises:
+        GraphError: two sources read one iterator, or the time of items is needed and not there.
+    """
+    return _Planner(targets, handover, stamps, guarded).run()

@@ -1,0 +1,1 @@
+"""Run a plan: loops, boundaries between them, timers, stopping and closing."""

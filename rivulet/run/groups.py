@@ -1,0 +1,86 @@
+"""The state of the keys of a group: one list for each key, made when the key comes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, final
+
+__all__ = ["Groups"]
+
+
+@final
+class Groups:
+    """A list ``[key, call or cell, on_end, ...]`` for each key.
+
+    Args:
+        make: makes the list of a new key.
+        max_keys: the key unused for longest is spare when there are more.
+        idle: seconds after which a key without items is idle.
+        now: the run's clock.
+        wake: asks for a look at the idle ones at a time.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Any], list[Any]],
+        *,
+        max_keys: int | None,
+        idle: float | None,
+        now: Callable[[], float],
+        wake: Callable[[float], None],
+    ) -> None:
+        self._make = make
+        self._max_keys = max_keys
+        self._wait = idle
+        self._now = now
+        self._wake = wake
+        self._groups: OrderedDict[Any, list[Any]] = OrderedDict()
+        self._heard: dict[Any, float] = {}
+
+    def getter(self) -> Callable[[Any], list[Any]]:
+        """A function that gives the state of a key."""
+        groups, make = self._groups, self._make
+        get, to_end = groups.get, groups.move_to_end
+        ordered, wait = self._max_keys is not None, self._wait
+
+        def state(key: Any) -> list[Any]:
+            group = get(key)
+            if group is None:
+                group = groups[key] = make(key)
+            elif ordered:
+                to_end(key)
+            return group
+
+        def state_heard(key: Any) -> list[Any]:
+            assert wait is not None
+            now = self._now()
+            if not self._heard:
+                self._wake(now + wait)
+            self._heard[key] = now
+            return state(key)
+
+        return state if wait is None else state_heard
+
+    def spare(self) -> Iterator[list[Any]]:
+        """Give up keys until there are as many as allowed."""
+        assert self._max_keys is not None
+        while len(self._groups) > self._max_keys:
+            key, group = self._groups.popitem(last=False)
+            self._heard.pop(key, None)
+            yield group
+
+    def idle(self, now: float) -> Iterator[list[Any]]:
+        """Give up the keys that were silent for long."""
+        assert self._wait is not None
+        for key, heard in list(self._heard.items()):
+            if now - heard >= self._wait - 1e-6:
+                del self._heard[key]
+                yield self._groups.pop(key)
+        if self._heard:
+            self._wake(min(self._heard.values()) + self._wait)
+
+    def all(self) -> Iterator[list[Any]]:
+        """Give up all keys, in the order in which they came or were last used."""
+        while self._groups:
+            yield self._groups.popitem(last=False)[1]

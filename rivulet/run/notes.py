@@ -1,0 +1,82 @@
+"""Say on an exception which operator it came from, and on which item."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rivulet.core.node import Node
+
+if TYPE_CHECKING:
+    from rivulet.run.loop import Loop
+
+__all__ = ["annotate", "note"]
+
+_MARK = "__rivulet_noted__"
+
+
+def note(error: BaseException, text: str) -> None:
+    """Add a note, once."""
+    if not getattr(error, _MARK, False):
+        error.add_note(text)
+        setattr(error, _MARK, True)
+
+
+def described(node: Node, number: int) -> str:
+    """An operator as its author would know it."""
+    where = f", {node.where}" if node.where else ""
+    return f"{node.label} [#{number}{where}]"
+
+
+def annotate(error: BaseException, loop: Loop, node: Node | None = None) -> None:
+    """Add what can be told of an exception that came out of a loop's code."""
+    if isinstance(error, GeneratorExit | KeyboardInterrupt | SystemExit):
+        return
+    if isinstance(error, asyncio.CancelledError):
+        return
+    if isinstance(error, BaseExceptionGroup):
+        return
+    number = loop.plan.numbers
+    if node is not None:
+        note(error, f"rivulet: opening {described(node, number[node])}")
+        return
+    place = _place(error.__traceback__, loop)
+    if place is None:
+        return
+    node, item = place
+    if node not in number:
+        return
+    what = described(node, number[node])
+    if node is loop.region.root and item is None:
+        note(error, f"rivulet: reading {what}")
+    elif item is None:
+        note(error, f"rivulet: in {what}, without an item in hand")
+    else:
+        note(error, f"rivulet: in {what}, on item {item}")
+
+
+def _place(traceback: TracebackType | None, loop: Loop) -> tuple[Node, str | None] | None:
+    """The last line of the loop's code in a traceback: its stage, and its item."""
+    code = loop.code
+    found: tuple[Node, str | None] | None = None
+    while traceback is not None and code is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_filename.startswith("<rivulet region"):
+            place = code.places.get(traceback.tb_lineno)
+            if place is not None:
+                item = None
+                if place.item is not None and place.item in frame.f_locals:
+                    item = shortened(frame.f_locals[place.item])
+                found = (place.node, item)
+        traceback = traceback.tb_next
+    return found
+
+
+def shortened(item: object) -> str:
+    """The repr of an item, cut; a repr that fails doesn't hide the error."""
+    try:
+        text = repr(item)
+    except Exception as error:  # noqa: BLE001  # the item's own repr may raise anything
+        return f"<{type(item).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= 200 else text[:197] + "..."

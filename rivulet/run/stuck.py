@@ -1,0 +1,109 @@
+"""Find loops that wait for each other, so that such a graph fails instead of hanging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rivulet.errors import StuckError
+
+__all__ = ["Inlet", "Outlet", "Party", "check_stuck"]
+
+
+class Party(Protocol):
+    """A loop that reads from boundaries and writes to them.
+
+    Attributes:
+        waits_for_room: the end of a boundary that it waits to write to.
+        waits_for_items: the end of a boundary that it waits to read from.
+    """
+
+    waits_for_room: Inlet | None
+    waits_for_items: Outlet | None
+
+
+class Inlet(Protocol):
+    """The end of a boundary that one loop writes to.
+
+    Attributes:
+        title: what to call it in an error.
+        writer: the loop that writes; None for something outside.
+        reader: the loop that reads at the other end; None for something outside.
+    """
+
+    title: str
+    writer: Party | None
+    reader: Party | None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether its writer can go on."""
+        ...
+
+    @property
+    def has_items(self) -> bool:
+        """Whether its reader can go on."""
+        ...
+
+
+class Outlet(Protocol):
+    """The end of a boundary that one loop reads from."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way that needs no loop to go on."""
+        ...
+
+    def awaited(self) -> Sequence[Inlet]:
+        """The ends from which an item would let the reader go on."""
+        ...
+
+
+def check_stuck(party: Party) -> None:
+    """Called when a loop begins to wait for another.
+
+    Raises:
+        StuckError: what it waits for can only come from loops that wait for it.
+    """
+    if not _goes_on(party, frozenset()):
+        raise StuckError(_message(party))
+
+
+def _goes_on(party: Party | None, above: frozenset[Party]) -> bool:
+    """Whether a loop can go on by itself, or by others that can."""
+    if party is None:
+        return True
+    if party in above:
+        return False
+    above |= {party}
+    if (inlet := party.waits_for_room) is not None:
+        return inlet.has_room or _goes_on(inlet.reader, above)
+    if (outlet := party.waits_for_items) is not None:
+        return outlet.busy or any(
+            inlet.has_items or _goes_on(inlet.writer, above) for inlet in outlet.awaited()
+        )
+    return True
+
+
+def _message(party: Party) -> str:
+    full: dict[str, None] = {}
+    empty: dict[str, None] = {}
+    seen: set[Party] = set()
+    todo: list[Party | None] = [party]
+    while todo:
+        at = todo.pop()
+        if at is None or at in seen:
+            continue
+        seen.add(at)
+        if (inlet := at.waits_for_room) is not None:
+            full[inlet.title] = None
+            todo.append(inlet.reader)
+        elif (outlet := at.waits_for_items) is not None:
+            for inlet in outlet.awaited():
+                empty[inlet.title] = None
+                todo.append(inlet.writer)
+    return (
+        f"nothing can go on: {' and '.join(full)} is full while {' and '.join(empty)} is empty, "
+        f"and each waits for the other. Put .buffer(n) in front of the full one, with room for "
+        f"as many items as one branch may be ahead of the other"
+    )

@@ -1,0 +1,24 @@
+"""Async tests run in virtual time; doctests may await."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+
+from rivulet import testing
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Run an async test in virtual time, or in real time where it is marked so."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    coroutine = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    if pyfuncitem.get_closest_marker("real_time"):
+        asyncio.run(coroutine)
+    else:
+        testing.run(coroutine)
+    return True
