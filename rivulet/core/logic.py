@@ -97,7 +97,7 @@ class Context(Protocol):
         """Say that this stage wants no more input."""
         ...
 
-    def spawn(self, work: Coroutine[Any, Any, None], /) -> None:
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], /) -> None:
         """Run something beside the loop until the run is over."""
         ...
 

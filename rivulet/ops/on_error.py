@@ -83,8 +83,9 @@ def on_error(
         >>> numbers = Stream.of("1", "x", "3").map(int).on_error("skip")
         >>> await numbers.collect()
         [1, 3]
-        >>> [str(failure) for failure in await numbers.errors.collect()]
-        ["map(int) failed on 'x': ValueError(\\"invalid literal for int() with base 10: 'x'\\")"]
+        >>> for failure in await numbers.errors.collect():
+        ...     print(failure)
+        map(int) failed on 'x': ValueError("invalid literal for int() with base 10: 'x'")
 
     Source: supervision of Pekko (resume); failures as a stream after Flink's side outputs.
     """

@@ -60,6 +60,7 @@ class TakeUntil(Unary):
 
     def make_for_event(self, context: Context) -> Logic:
         """The state of one run that ends by something outside."""
+        signal = self.signal
         over = False
 
         def end() -> None:
@@ -67,17 +68,15 @@ class TakeUntil(Unary):
             over = True
             context.end()
 
-        async def wait(happening: Awaitable[object]) -> None:
-            await happening
+        async def wait() -> None:
+            await (signal.wait() if isinstance(signal, asyncio.Event) else signal)
             end()
 
         def on_start() -> Iterable[Any]:
-            if not isinstance(self.signal, Awaitable | asyncio.Event):
-                context.wake_at(context.now() + seconds(self.signal, "take_until", zero=True))
-            elif isinstance(self.signal, asyncio.Event):
-                context.spawn(wait(self.signal.wait()))
+            if isinstance(signal, Awaitable | asyncio.Event):
+                context.spawn(wait)
             else:
-                context.spawn(wait(self.signal))
+                context.wake_at(context.now() + seconds(signal, "take_until", zero=True))
             return ()
 
         def on_timer(_: float) -> Iterable[Any]:

@@ -84,9 +84,9 @@ def with_latest_from(source: Stream[Any], /, *others: StreamLike[Any]) -> Stream
 
     Example:
         >>> orders = Stream.timer(2).take(3).map(lambda n: f"order {n}")
-        >>> prices = Stream.timer(3).map(lambda n: 10 + n)
+        >>> prices = Stream.timer(2.5).map(lambda n: 10 + n)
         >>> await orders.with_latest_from(prices).collect()
-        [('order 1', 10), ('order 2', 10)]
+        [('order 1', 10), ('order 2', 11)]
 
     Source: ``with_latest_from`` of ReactiveX.
     """

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from rivulet.core.node import Node
-from rivulet.core.stage import Apply, Effect, Expand, Group, Stamp, Step, Test, Transform
+from rivulet.core.stage import Apply, Channel, Effect, Expand, Group, Stamp, Step, Test, Transform
 from rivulet.plan.graph import Deliver, Put
 from rivulet.plan.writer import Item, Writer, base
 
@@ -427,14 +427,23 @@ def _group(w: Writer, node: Node, stage: Group, item: Item) -> None:
 
 
 def _put(w: Writer, node: Put, item: Item) -> None:
+    to = node if node.to is None else node.to
     if w.may_stray(node):
         w.line(
             f"if {item.x}.__class__ is {w.use('coroutine')}: {w.use('stray')}({item.x})",
-            node,
+            to,
             item.x,
         )
-    given = f"{item.x}, {item.t}" if w.carries(node) else item.x
-    w.line(f"if {w.name(node)}({given}): await {w.name(node, '_room')}()", node, item.x)
+    given = [item.x]
+    if w.carries(node):
+        given.append(item.t)
+    stage = None if node.to is None else w.stage(node.to)
+    if isinstance(stage, Channel) and stage.work is not None and stage.work.by is not None:
+        name, key = w.name(node, "_by0"), w.variable("k")
+        _take(w, name, key, f"{name}({item.x})", to, item.x)
+        given.append(key)
+    put, room = w.name(node), w.name(node, "_room")
+    w.line(f"if {put}({', '.join(given)}): await {room}()", to, item.x)
 
 
 def _deliver(w: Writer, item: Item) -> None:

@@ -194,10 +194,18 @@ class Execution:
             raise
         await loop.close()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something beside the loops; it is cancelled when they have all ended."""
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None] | None:
+        """Run something beside the loops; it is cancelled when they have all ended.
+
+        Gives None when the run is ending already.
+        """
         assert self._group is not None
-        task = self._group.create_task(_uncancelled(work))
+        coroutine = _uncancelled(work)
+        try:
+            task = self._group.create_task(coroutine)
+        except RuntimeError:
+            coroutine.close()
+            return None
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
         return task
@@ -245,11 +253,13 @@ class Execution:
     def can_yield(self, *, nested: bool) -> bool:
         """Whether its only loop can be an async generator that is read in place."""
         loop = self.loops[0]
-        if len(self.loops) > 1 or self.inboxes or loop.is_timed:
+        if len(self.loops) > 1 or self.inboxes or not loop.can_be_generator:
             return False
         if nested and any("on_end" in hooks for hooks in loop.shape.hooks.values()):
             return False
-        return write(self.plan, loop.region, loop.shape).yields
+        # Whatever the source turns out to be; the loop over an iterable is nested one deeper.
+        shape = replace(loop.shape, source="sync")
+        return write(self.plan, loop.region, shape).yields
 
 
 def _joined(errors: Sequence[BaseException]) -> BaseException | None:
@@ -268,9 +278,9 @@ def _unasked() -> RuntimeError:
     )
 
 
-async def _uncancelled(work: Coroutine[Any, Any, None]) -> None:
+async def _uncancelled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
-        await work
+        await work()
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and not task.cancelling():
@@ -327,6 +337,7 @@ class Reading:
 async def _in_place(execution: Execution) -> AsyncGenerator[Any, None]:
     loop = execution.loops[0]
     try:
+        await loop.open_logics()
         await loop.open()
         loop.compile()
         while True:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import islice
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, final
@@ -120,7 +121,7 @@ class _Context(Context):
         if not self._grouped:
             self._loop.end(self._node)
 
-    def spawn(self, work: Coroutine[Any, Any, None], /) -> None:
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], /) -> None:
         self._loop.execution.spawn(work)
 
     def subscribe(self, node: Node, /) -> AsyncGenerator[Any, None]:
@@ -164,6 +165,8 @@ class Loop:
         self._ended: list[Node] = []
         self._stale = False
         self._cut = False
+        self._attending = False
+        self._halted = False
         self._resumed: asyncio.Future[None] | None = None
         self._due: dict[Node, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -238,8 +241,8 @@ class Loop:
 
     # Running
 
-    async def open(self) -> None:
-        """Open what stages have to open, and the source, where it isn't a boundary."""
+    async def open_logics(self) -> None:
+        """Open what stages have to open."""
         for node, logic in self.bound.logics.items():
             if logic.open is not None:
                 try:
@@ -249,6 +252,9 @@ class Loop:
                 except BaseException as error:
                     annotate(error, self, node)
                     raise
+
+    async def open(self) -> None:
+        """Open the source, where it isn't a boundary."""
         if self.source is not None:
             return
         stage = self.plan.stages[self.region.root]
@@ -280,21 +286,35 @@ class Loop:
         """Run the loop to its end."""
         self._task = asyncio.current_task()
         try:
-            await self.open()
+            await self.open_logics()
+            await self._begin()
+            if not self.over:
+                await self.open()
             self.compile()
-            if "start" in self._functions:
-                await self._functions["start"]()
-            self.shape.begun = True
+            self._arm()
             while not self.over:
                 await self._loop_once()
-                if not self._stale:
+                if not self.is_left():
                     break
-                self.compile()
             await self._finish()
         except BaseException as error:
             self.error = error
             annotate(error, self)
             raise
+        finally:
+            self._halted = True
+            self._cancel_timer()
+
+    async def _begin(self) -> None:
+        """Send what comes before the first item; a stage may want no items at all."""
+        early = any("on_start" in hooks for hooks in self.shape.hooks.values())
+        if early or self._ended:
+            self.compile()
+        if early:
+            await self._functions["start"]()
+        self.shape.begun = True
+        if self._ended:
+            await self._prune()
 
     async def _loop_once(self) -> None:
         self._running = self._functions["loop"](self.source)
@@ -339,14 +359,15 @@ class Loop:
         await self.walked()
         if self._ended:
             await self._prune()
+        if self._stale:
+            self.compile()
         await self._functions["finish"]()
-        self._cancel_timer()
         self.finished = True
 
     @property
-    def is_timed(self) -> bool:
-        """Whether some stage has timers."""
-        return self.bound.is_timed
+    def can_be_generator(self) -> bool:
+        """Whether nothing in it has to run beside an async generator of its results."""
+        return not self.bound.is_timed and not self._ended
 
     @property
     def is_running(self) -> bool:
@@ -366,10 +387,14 @@ class Loop:
             if turn:
                 await asyncio.sleep(0)
             await self.walked()
-            if self._due_now():
-                await self._walk_timers(frozenset())
-            if self._ended:
-                await self._prune()
+            self._attending = True
+            try:
+                if self._due_now():
+                    await self._walk_timers(frozenset())
+                if self._ended:
+                    await self._prune()
+            finally:
+                self._attending = False
             if self.over or not self.paused:
                 break
             await self._until_resumed()
@@ -422,7 +447,12 @@ class Loop:
             return
         self._ended.append(node)
         self.ask("prune")
-        self.poke(node)
+        self._loop.call_soon(self._on_ended)
+
+    def _on_ended(self) -> None:
+        """Take an ended branch out now if the loop waits in its source; else it does so itself."""
+        if self._ended and not self.walking and not self._halted and self._at_source():
+            self._walk_beside(frozenset())
 
     async def _prune(self) -> None:
         """Take the branches that have ended out of the loop, and end it when none is left."""
@@ -461,8 +491,7 @@ class Loop:
         self._task.cancel()
 
     def _at_source(self) -> bool:
-        assert self.code is not None
-        return self._line() == self.code.source_line
+        return self.code is not None and self._line() == self.code.source_line > 0
 
     def _line(self) -> int:
         """The line in which the loop is suspended; -1 when it isn't. Costs nothing per item."""
@@ -496,7 +525,7 @@ class Loop:
         self._arm()
 
     def _arm(self) -> None:
-        if self._closed or not self._due:
+        if self._halted or self.code is None or not self._due:
             return
         when = min(self._due.values())
         if self._timer is not None:
@@ -517,27 +546,31 @@ class Loop:
     def _on_timer(self) -> None:
         """A timer is due: walk its stages now unless the loop is in their branch."""
         self._timer = None
-        if self.walking or self._closed:
+        if self.walking or self._halted:
             return
         busy = self._busy()
         if busy is None or all(node in busy for node in self._due_now()):
             self.ask("timer")
             return
-        task = self.execution.spawn(self._walk(busy))
-        self.walking.append(task)
+        self._walk_beside(busy)
+
+    def _walk_beside(self, busy: frozenset[Node]) -> None:
+        task = self.execution.spawn(partial(self._walk, busy))
+        if task is not None:
+            self.walking.append(task)
 
     def _busy(self) -> frozenset[Node] | None:
         """The stages whose branch the loop is in; None if it can't be told."""
         assert self.code is not None
         line = self._line()
-        if line == -1 or line not in self.code.busy:
+        if self._attending or line not in self.code.busy:
             return None
         return frozenset(self.code.busy[line])
 
     async def _walk(self, busy: frozenset[Node]) -> None:
         try:
             await self._walk_timers(busy)
-            if self._ended and not self.over:
+            if self._ended and not self.over and self._at_source():
                 await self._prune()
                 if self.over:
                     self.cut()
@@ -633,7 +666,7 @@ class Loop:
         """Close pipes and source. What fails in closing is raised when all is closed."""
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._halted = True
         self._cancel_timer()
         errors: list[BaseException] = []
         for closing in self._closings():

@@ -76,6 +76,8 @@ class _WorkInbox(Inbox):
         keyed = self._stage.by is not None
 
         def put(x: Any, *rest: Any) -> bool:
+            if self.left:
+                return False
             t = rest[0] if lane.stamped else None
             self._begin(x, t, (rest[-1],) if keyed else None)
             return self.waiting(lane) >= lane.limit
@@ -429,8 +431,8 @@ class FlatWork(_WorkInbox):
                     self._jobs.remove(job)
             elif ordered:
                 break
+        lane.wake()
         if ready:
-            lane.wake()
             return iter(ready)
         if not self._jobs:
             self._ended()
