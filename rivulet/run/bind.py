@@ -39,19 +39,19 @@ class Bound:
         self.is_timed = False
 
 
-def bind(loop: Loop, plan: Plan, region: Region, shape: Shape) -> Bound:
+def bind(loop: Loop, plan: Plan, region: Region, shape: Shape) -> None:
     """Make the logic of every stage, and give each name of the code what it stands for."""
-    return _Binder(loop, plan, region, shape).run()
+    _Binder(loop, plan, region, shape).run()
 
 
 class _Binder:
     def __init__(self, loop: Loop, plan: Plan, region: Region, shape: Shape) -> None:
         self.loop, self.plan, self.region, self.shape = loop, plan, region, shape
         self.writer = Writer(plan, region, shape)
-        self.bound = Bound()
+        self.bound = loop.bound
         self.bound.is_timed = bool(self.writer.timed)
 
-    def run(self) -> Bound:
+    def run(self) -> None:
         stages = [n for n in self.region.nodes if not isinstance(n, Put | Deliver)]
         for node in stages:
             if self.writer.is_clock(node):
@@ -61,8 +61,9 @@ class _Binder:
         for put in self.region.puts:
             self.put(put)
         for node in self.bound.clocks:
-            self.set("_retime", node, self.retimer(node))
-        return self.bound
+            retime = self.retimer(node)
+            self.set("_retime", node, retime)
+            retime()
 
     def set(self, suffix: str, node: Node, value: Any) -> None:
         self.bound.names[base(self.plan, node) + suffix] = value

@@ -21,7 +21,7 @@ from rivulet.errors import StrayAwaitableError
 from rivulet.plan.code import Code, compiled, write
 from rivulet.plan.graph import Deliver, Put, Region
 from rivulet.plan.writer import Shape, base
-from rivulet.run.bind import bind
+from rivulet.run.bind import Bound, bind
 from rivulet.run.hub import Hub
 from rivulet.run.inbox import Inbox, Lane
 from rivulet.run.notes import annotate
@@ -156,6 +156,7 @@ class Loop:
         self.waits_for_room: Inlet | None = None
         self.waits_for_items: Outlet | None = None
         self.shape = Shape()
+        self.bound = Bound()
         self.code: Code | None = None
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None
@@ -182,7 +183,7 @@ class Loop:
     def prepare(self, shape: Shape) -> None:
         """Make the logic of every stage, and the first code."""
         self.shape = shape
-        self.bound = bind(self, self.plan, self.region, shape)
+        bind(self, self.plan, self.region, shape)
         self._turn = _Turn(self, self._loop.time)
         self._namespace = {
             **self.bound.names,

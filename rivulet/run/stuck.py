@@ -79,8 +79,12 @@ def _goes_on(party: Party | None, above: frozenset[Party]) -> bool:
     if (inlet := party.waits_for_room) is not None:
         return inlet.has_room or _goes_on(inlet.reader, above)
     if (outlet := party.waits_for_items) is not None:
-        return outlet.busy or any(
-            inlet.has_items or _goes_on(inlet.writer, above) for inlet in outlet.awaited()
+        awaited = outlet.awaited()
+        # Without one that could still bring something, the end is on its way.
+        return (
+            not awaited
+            or outlet.busy
+            or any(inlet.has_items or _goes_on(inlet.writer, above) for inlet in awaited)
         )
     return True
 
