@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, final
 
-__all__ = ["CLOSED", "END", "IDLE", "MARK", "NEED", "UNSET", "WAIT", "Failed", "Failure", "Sign"]
+__all__ = ["CLOSED", "END", "IDLE", "MARK", "NEED", "OUT", "UNSET", "Failed", "Failure", "Sign"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -31,8 +31,8 @@ CLOSED: Final = Sign("CLOSED")
 """In place of an item: this input of a combining stage has ended."""
 NEED: Final = Sign("NEED")
 """A stepped pipe asks for its next item."""
-WAIT: Final = Sign("WAIT")
-"""A stepped pipe waits for something outside."""
+OUT: Final = Sign("OUT")
+"""A stepped pipe gives an output."""
 UNSET: Final = Sign("UNSET")
 """No value was given."""
 IDLE: Final = -(2**63) + 1

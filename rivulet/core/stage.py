@@ -64,6 +64,7 @@ class Produce:
         replayable: whether a new run can read the same again.
         is_async: whether it will be an async iterable, where that is known before.
         one_shot: the iterator that can be read once, by which two readers are found out.
+        is_feed: ``one_shot`` is what the loop itself feeds a pipe with, to be iterated as it is.
         nested: graphs that ``open`` may subscribe to; their entries are passed on as they are.
         sharing: in place of ``open``, a subscription shared by the branches below.
         guards: a failure inside the nested graphs may be left to a policy below.
@@ -73,6 +74,7 @@ class Produce:
     replayable: bool = True
     is_async: bool = True
     one_shot: Any = None
+    is_feed: bool = False
     nested: tuple[Node, ...] = ()
     sharing: Sharing | None = None
     guards: bool = False

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_Batch = tuple[list[Any], int | None]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch(Unary):
     """Node: items in lists."""
@@ -41,40 +44,50 @@ class Batch(Unary):
     def make(self, context: Context) -> Logic:
         """The state of one run."""
         limit = self.n
+        count = limit if self.weight is None else None
         within = None if self.within is None else seconds(self.within, "within")
-        weighs, bounded = self.weight is not None, self.until is not None
         items: list[Any] = []
         newest: int | None = None
         total: Any = 0
         due = 0.0
 
-        def call(item: Any, *rest: Any) -> Iterable[tuple[Any, int | None]]:
-            nonlocal newest, total, due
-            t = rest[-1]
-            gone: tuple[tuple[Any, int | None], ...] = ()
-            size = rest[0] if weighs else 1
-            if weighs and limit is not None and items and total + size > limit:
-                gone = flush()
+        def call(item: Any, t: int | None) -> Iterable[_Batch]:
+            nonlocal newest
             items.append(item)
-            total += size
             if t is not None and (newest is None or t > newest):
                 newest = t
-            if (limit is not None and total >= limit) or (bounded and rest[-2]):
-                return gone + flush()
-            if within is not None and len(items) == 1:
-                due = context.now() + within
-                context.wake_at(due)
-            return gone
+            if len(items) == count:
+                return flush()
+            if len(items) == 1 and within is not None:
+                begin()
+            return ()
 
-        def flush() -> tuple[tuple[Any, int | None], ...]:
-            nonlocal items, newest, total
+        def call_selected(item: Any, *selected: Any) -> Iterable[_Batch]:
+            nonlocal total
+            *values, t = selected
+            size = values[0] if self.weight is not None else 1
+            gone = flush() if limit is not None and items and total + size > limit else ()
+            total += size
+            full = limit is not None and total >= limit
+            ended = self.until is not None and values[-1]
+            out = call(item, t)
+            return (*gone, *(out or (flush() if full or ended else ())))
+
+        def begin() -> None:
+            nonlocal due
+            due = context.now() + (within or 0.0)
+            context.wake_at(due)
+
+        def flush() -> tuple[_Batch, ...]:
+            nonlocal newest, total
             if not items:
                 return ()
-            result = (items, newest)
-            items, newest, total = [], None, 0
+            result = (items.copy(), newest)
+            items.clear()
+            newest, total = None, 0
             return (result,)
 
-        def on_timer(now: float) -> Iterable[tuple[Any, int | None]]:
+        def on_timer(now: float) -> Iterable[_Batch]:
             if items and now < due - 1e-6:
                 context.wake_at(due)
                 return ()
@@ -87,14 +100,13 @@ class Batch(Unary):
             return list(items), newest, total
 
         def restore(state: Any) -> None:
-            nonlocal items, newest, total, due
-            items, newest, total = list(state[0]), state[1], state[2]
+            nonlocal newest, total
+            items[:], newest, total = state
             if within is not None and items:
-                due = context.now() + within
-                context.wake_at(due)
+                begin()
 
         return Logic(
-            call=call,
+            call=call if self.weight is None and self.until is None else call_selected,
             on_timer=on_timer if within is not None else None,
             on_end=flush,
             passes=passes,

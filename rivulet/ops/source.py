@@ -47,6 +47,7 @@ class Source(Leaf):
             open=self.open,
             replayable=not one_shot and not isinstance(self.source, asyncio.Queue),
             is_async=not _is_plain(self.source),
+            is_feed=getattr(self.source, "is_feed", False),
             one_shot=self.source if one_shot else None,
         )
 

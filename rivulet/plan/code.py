@@ -69,8 +69,6 @@ def write(plan: Plan, region: Region, shape: Shape) -> Code:
                 walks.start(w)
         with w.function("finish"):
             walks.finish(w)
-            if len(w.lines) and w.lines[-1].endswith("finish():"):
-                w.line("pass")
     _walks(w)
     w.line(f"return {', '.join(w.functions)},")
     w.lines[0] = f"def region({', '.join(w.names)}):"
@@ -96,10 +94,7 @@ def _walks(w: Writer) -> None:
             walks.tick(w, node)
         if w.is_ender(node):
             with w.function(f"ended_{base(w.plan, node)}"):
-                begun = len(w.lines)
                 walks.ended_below(w, node)
-                if len(w.lines) == begun:
-                    w.line("pass")
         stage = w.stage(node)
         if isinstance(stage, Group) and not stage.leave:
             walks.close_group(w, node)

@@ -390,21 +390,43 @@ def _advance(
 
 
 def _transform(w: Writer, node: Node, item: Item) -> None:
-    w.line(f"{w.name(node, '_feed')}({item.x})", node, item.x)
-    pipe_outputs(w, node, item.x)
+    pipe_outputs(w, node, f".put({item.x})", item.x)
 
 
-def pipe_outputs(w: Writer, node: Node, x: str | None) -> None:
-    """Step a pipe until it asks for its next item; each output goes down before the next."""
-    out = Item(w.variable())
-    step, waits = w.name(node, "_step"), w.name(node, "_wait")
-    need, wait = w.use("NEED"), w.use("WAIT")
-    with w.block(f"while ({out.x} := {step}()) is not {need}:", node, x):
-        with w.block(f"if {out.x} is {wait}:"):
-            w.line(f"if ({out.x} := await {waits}()) is {need}: break", node, x)
-        _count(w, node)
-        below(w, node, out)
-        _leave_early(w, node, always=True)
+def pipe_outputs(w: Writer, node: Node, begin: str, x: str | None) -> None:
+    """Step a pipe until it asks for its next item; each output goes down before the next.
+
+    While its function runs, it is the current task. Where nothing below waits, that is said once
+    for an item and not for each step.
+    """
+    pipe, need, out = w.name(node, "_pipe"), w.use("NEED"), w.use("OUT")
+    task, here = w.name(node, "_task"), f"{w.use('current')}[{w.use('here')}]"
+    leave = f"{here} = this"
+    # An async generator may be driven by one task after another.
+    enter = f"this, {here} = {here}, {task}" if w.is_generator else f"{here} = {task}"
+    given, waits = w.variable("r"), w.may_wait(node)
+    w.line(enter)
+    with w.block("try:"):
+        w.line(f"{given} = {pipe}{begin}", node, x)
+        with w.block(f"while {given} is not {need}:"):
+            if waits:
+                w.line(leave)
+            with w.block(f"if {given} is not {out}:"):
+                if not waits:
+                    w.line(leave)
+                w.line(f"if await {w.name(node, '_wait')}({given}): break", node, x)
+                if not waits:
+                    w.line(enter)
+            item = Item(w.variable())
+            w.line(f"{item.x} = {pipe}.out")
+            _count(w, node)
+            below(w, node, item)
+            w.line(f"if {w.use('asked')} and await {w.name(node, '_over')}(this): break")
+            if waits:
+                w.line(enter)
+            w.line(f"{given} = {pipe}.go(None)", node, x)
+    with w.block("finally:"):
+        w.line(f"if {here} is {task}: {leave}" if w.is_generator else leave)
 
 
 def _group(w: Writer, node: Node, stage: Group, item: Item) -> None:

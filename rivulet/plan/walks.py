@@ -77,7 +77,7 @@ def tick(w: Writer, node: Node) -> None:
     with w.function(f"tick_{base(w.plan, node)}", "now"):
         match stage:
             case Transform():
-                pipe_outputs(w, node, None)
+                pipe_outputs(w, node, ".tick()", None)
             case Stamp():
                 _silence(w, node)
             case Group():
@@ -105,10 +105,15 @@ def _silence(w: Writer, node: Node) -> None:
 
 
 def start(w: Writer) -> None:
-    """Send on what stages give before the first item."""
-    for node in w.region.nodes:
-        if "on_start" in w.hooks(node):
-            _outputs(w, node, f"{w.name(node, '_on_start')}()")
+    """Send on what stages give before the first item, the last stage of a branch first."""
+    _start_below(w, w.region.root)
+
+
+def _start_below(w: Writer, node: Node) -> None:
+    for child in w.every(node):
+        _start_below(w, child)
+    if "on_start" in w.hooks(node):
+        _outputs(w, node, f"{w.name(node, '_on_start')}()")
 
 
 def finish(w: Writer) -> None:
@@ -129,8 +134,7 @@ def ended_below(w: Writer, node: Node) -> None:
             continue
         stage = w.stage(child)
         if isinstance(stage, Transform):
-            w.line(f"{w.name(child, '_end')}()")
-            pipe_outputs(w, child, None)
+            pipe_outputs(w, child, ".end()", None)
         elif isinstance(stage, Group) and not stage.leave:
             _close_groups(w, child, f"{w.name(child, '_all')}()")
         elif "on_end" in w.hooks(child) and child not in w.slots:
@@ -145,12 +149,9 @@ def _close_groups(w: Writer, node: Node, groups: str) -> None:
 def close_group(w: Writer, node: Node) -> None:
     """A key's state is given up: send on what the stages of its group still hold."""
     with w.function(f"close_{base(w.plan, node)}", "g"):
-        begun = len(w.lines)
         for child in w.branch(node):
             if child in w.slots and "on_end" in w.hooks(child) and w.group_of(child) is node:
                 _outputs(w, child, f"g[{w.slots[child] + 1}]()", "g")
-        if len(w.lines) == begun:
-            w.line("pass")
 
 
 # Failures

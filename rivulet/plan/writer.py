@@ -10,7 +10,19 @@ from typing import Literal
 
 from rivulet.core.callables import Mode
 from rivulet.core.node import Node
-from rivulet.core.stage import Combine, Group, Port, Stage, Stamp, Step, Transform
+from rivulet.core.stage import (
+    Apply,
+    Combine,
+    Effect,
+    Expand,
+    Group,
+    Port,
+    Stage,
+    Stamp,
+    Step,
+    Test,
+    Transform,
+)
 from rivulet.plan.graph import Deliver, Plan, Put, Region
 
 __all__ = ["Item", "Place", "Shape", "Writer", "base"]
@@ -103,6 +115,8 @@ class Writer:
         self.guarding: dict[Node, None] = {}
         self.source_line = -1
         self.yields = shape.results == "yield"
+        self.is_generator = self.yields
+        self._has_pipes = any(isinstance(plan.stages.get(node), Transform) for node in region.nodes)
         self.in_loop = False
         self.checks = False
         self.open: tuple[Node, ...] = ()
@@ -149,6 +163,8 @@ class Writer:
         self.functions.append(name)
         self.in_loop, self.checks = loop, loop or checks
         with self.block(f"async def {name}({parameters}):"):
+            if self._has_pipes and not self.is_generator:
+                self.line(f"this = {self.use('current')}[{self.use('here')}]")
             yield
         self.in_loop = self.checks = False
 
@@ -231,6 +247,26 @@ class Writer:
             return False
         stage = self.stage(node)
         return isinstance(stage, Transform) or (isinstance(stage, Step) and stage.ends)
+
+    def may_wait(self, node: Node) -> bool:
+        """Whether anything in the branch below a node may wait."""
+        return any(self._may_wait(below) for below in self.branch(node))
+
+    def _may_wait(self, node: Node) -> bool:
+        if isinstance(node, Put):
+            return True
+        if isinstance(node, Deliver):
+            return self.shape.results == "yield"
+        stage = self.stage(node)
+        if isinstance(stage, Port):
+            return False
+        if not isinstance(stage, Apply | Test | Expand | Effect) or self.has_policy(node):
+            return True
+        name = base(self.plan, node)
+        modes = [name, *(f"{name}_by{number}" for number in range(len(stage.select)))]
+        settled = all(self.shape.modes.get(mode, "sync") == "sync" for mode in modes)
+        by_function = isinstance(stage, Expand) and stage.fn is not None and not stage.fold
+        return not settled or stage.awaits or by_function
 
     def may_stray(self, node: Node) -> bool:
         """Whether a function above a sink could have given an awaitable in place of an item."""

@@ -93,7 +93,8 @@ class _Binder:
             case _:
                 pass
         self.set("_caught", node, partial(self.loop.caught, node))
-        self.set("_over", node, partial(self.loop.over_inside, node))
+        over = self.loop.over_inside_pipe if isinstance(stage, Transform) else self.loop.over_inside
+        self.set("_over", node, partial(over, node))
 
     def step(self, node: Node, stage: Step) -> None:
         for number, select in enumerate(stage.select):
@@ -131,10 +132,9 @@ class _Binder:
     def pipe(self, node: Node, fn: Callable[[Any], Any]) -> None:
         pipe = Pipe(fn, partial(self.loop.poke, node), partial(self.loop.end, node))
         self.bound.pipes[node] = pipe
-        self.set("_feed", node, pipe.put)
-        self.set("_step", node, pipe.step)
+        self.set("_pipe", node, pipe)
+        self.set("_task", node, pipe.identity)
         self.set("_wait", node, pipe.wait)
-        self.set("_end", node, pipe.end)
 
     def clock(self, node: Node) -> None:
         stage = self.plan.stages[node]

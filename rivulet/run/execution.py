@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -12,12 +11,13 @@ from typing import Any, final
 
 from rivulet.core.entries import Failure
 from rivulet.core.node import Node
-from rivulet.core.stage import Channel, Combine
+from rivulet.core.stage import Channel, Combine, Produce
 from rivulet.plan.code import write
 from rivulet.plan.graph import Plan, plan
 from rivulet.plan.writer import Shape
 from rivulet.run.bind import retried
 from rivulet.run.channels import channel
+from rivulet.run.ending import end_tasks
 from rivulet.run.inbox import Inbox, SelectiveInbox, SharedInbox
 from rivulet.run.loop import Loop
 from rivulet.run.notes import annotate, described, note, shortened
@@ -64,7 +64,7 @@ class Execution:
         self.held = held
         self.error: BaseException | None = None
         self.suspended = False
-        self.seen: dict[int, int] = defaultdict(int)
+        self.seen = [0] * (len(plan.nodes) + 1)
         self.loops = [Loop(self, region) for region in plan.regions]
         self.inboxes: dict[Node, Inbox] = {}
         self.outlet: Inbox | None = None
@@ -155,7 +155,10 @@ class Execution:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                loops = [group.create_task(self._run(x), name=f"the loop of {x.region.root.label}") for x in self.loops]
+                loops = [
+                    group.create_task(self._run(x), name=f"the loop of {x.region.root.label}")
+                    for x in self.loops
+                ]
                 await asyncio.wait(loops)
                 for task in self._beside:
                     task.cancel()
@@ -294,6 +297,9 @@ def items(target: Node) -> AsyncGenerator[Any, None]:
     A single loop without timers is iterated in place; anything else runs in a task of its own and
     hands its items over. No task group spans a ``yield``.
     """
+    stage = target.stage()
+    if isinstance(stage, Produce) and stage.is_feed:
+        return stage.one_shot
     return Reading(target).entries
 
 
@@ -374,6 +380,4 @@ async def _handed_over(execution: Execution) -> AsyncGenerator[Any, None]:
                 yield item
     finally:
         outlet.leave()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        await end_tasks([task])

@@ -10,6 +10,7 @@ from typing import Any, final
 
 from rivulet.core.stage import Channel, Sharing
 from rivulet.run.channels import channel
+from rivulet.run.ending import end_tasks
 from rivulet.run.inbox import Inbox, Lane
 from rivulet.run.stuck import Inlet, Outlet
 
@@ -95,6 +96,4 @@ class Hub:
         if self._readers or self._task is None:
             return
         self._forget()
-        if not self._task.done():
-            self._task.cancel()
-        await asyncio.wait([self._task])
+        await end_tasks([self._task])

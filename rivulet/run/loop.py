@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, final
 
 from rivulet.core.callables import is_awaitable, may_stray, name_of
-from rivulet.core.entries import CLOSED, END, IDLE, MARK, NEED, WAIT, Failed, Failure
+from rivulet.core.entries import CLOSED, END, IDLE, MARK, NEED, OUT, Failed, Failure
 from rivulet.core.logic import Context
 from rivulet.core.node import Node
 from rivulet.core.stage import Expand, Produce
@@ -25,6 +25,7 @@ from rivulet.run.bind import Bound, bind
 from rivulet.run.hub import Hub
 from rivulet.run.inbox import Inbox, Lane
 from rivulet.run.notes import annotate
+from rivulet.run.pipe import current
 from rivulet.run.pulse import pulse
 from rivulet.run.stuck import Inlet, Outlet
 from rivulet.run.work import each
@@ -193,14 +194,16 @@ class Loop:
             "IDLE": IDLE,
             "MARK": MARK,
             "NEED": NEED,
-            "WAIT": WAIT,
+            "OUT": OUT,
             "asked": self.asked,
             "awaited": _Awaited(),
             "between": self.between,
             "closing": _Closing,
             "coroutine": CoroutineType,
+            "current": current,
             "each": each,
             "held": self.held,
+            "here": self._loop,
             "islice": islice,
             "result": self.execution.deliver,
             "seen": self.execution.seen,
@@ -423,6 +426,14 @@ class Loop:
         if self.over:
             return True
         return bool(self._ended) and not self._wanted(node, set(self._ended))
+
+    async def over_inside_pipe(self, node: Node, this: asyncio.Task[Any]) -> bool:
+        """The same in the loop of a stepped pipe, which may be the current task."""
+        pipe, current[self._loop] = current[self._loop], this
+        over = await self.over_inside(node)
+        if not over:
+            current[self._loop] = pipe
+        return over
 
     def _wanted(self, node: Node, ended: set[Node]) -> bool:
         """Whether some branch below a node still wants items."""

@@ -1,75 +1,107 @@
 """Step an opaque function of an async iterable in place.
 
-The function's generator is driven by hand inside of the loop: it is given one item and run until
-it asks for the next, and each of its outputs goes down before the next is computed. It has a task
+The function's iterator is driven by hand inside of the loop: it is given one item and run until it
+asks for the next, and each of its outputs goes down before the next is computed. It has a task
 identity of its own, so that ``asyncio.timeout`` inside of it ends its own wait and not the loop.
+
+The loop calls ``put(item)``, then ``go(None)`` after each output, until one gives ``NEED``. As long
+as nothing special happens both are the ``send`` of one generator, with nothing in between.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from asyncio import tasks
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from types import coroutine
-from typing import Any, cast, final
+from typing import Any, Protocol, final
 
-from rivulet.core.entries import NEED, UNSET, WAIT
+from rivulet.core.entries import END, NEED, OUT
 from rivulet.errors import GraphError
 
-__all__ = ["Pipe"]
+__all__ = ["Pipe", "current"]
 
 
-def _task_switch() -> Callable[[asyncio.AbstractEventLoop, Any], Any]:
-    """A function that says which task is running now and gives the one before."""
-    swap = getattr(tasks, "_swap_current_task", None)
-    if swap is not None:
-        return swap
-    current: dict[asyncio.AbstractEventLoop, Any] = getattr(tasks, "_current_tasks")  # noqa: B009
+class Current(Protocol):
+    """Which task runs now in an event loop; may be set, as asyncio does around each step."""
 
-    def switch(loop: asyncio.AbstractEventLoop, task: Any) -> Any:
-        before = current.get(loop)
-        current[loop] = task
-        return before
+    def __getitem__(self, loop: asyncio.AbstractEventLoop, /) -> Any:
+        """The task that runs now."""
+        ...
 
-    return switch
+    def __setitem__(self, loop: asyncio.AbstractEventLoop, task: Any, /) -> None:
+        """Say that another one does."""
+        ...
 
 
-_switch = _task_switch()
+@final
+class _Swapped:
+    """The same where asyncio keeps no dictionary any more."""
+
+    def __getitem__(self, loop: asyncio.AbstractEventLoop) -> Any:
+        return asyncio.current_task(loop)
+
+    def __setitem__(self, loop: asyncio.AbstractEventLoop, task: Any) -> None:
+        getattr(tasks, "_swap_current_task")(loop, task)  # noqa: B009
+
+
+current: Current = (
+    getattr(tasks, "_current_tasks") if sys.version_info < (3, 14) else _Swapped()  # noqa: B009
+)
 
 
 @final
 class _Feed:
-    """What the function reads: one item at a time, put in by the loop."""
+    """What the function reads."""
 
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-        self.item: Any = UNSET
+    __slots__ = ("_identity", "_loop", "_waiting", "ended", "hungry")
+
+    is_feed = True
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, identity: _Identity, waiting: deque[Any]
+    ) -> None:
+        self._loop = loop
+        self._identity = identity
+        self._waiting = waiting
         self.ended = False
         self.hungry: asyncio.Future[None] | None = None
-        # Only an eager task could read while the function itself is being stepped.
-        self._plain = pipe.loop.get_task_factory() is None
 
     def __aiter__(self) -> _Feed:
         return self
 
     @coroutine
     def __anext__(self) -> Generator[Any, Any, Any]:
-        while self.item is UNSET:
-            if self.ended:
-                raise StopAsyncIteration
-            if self._pipe.stepping and (
-                self._plain or asyncio.current_task() is self._pipe.identity
-            ):
-                yield NEED
-            else:
-                # Another task of the function's own reads: it waits as for any future.
-                self.hungry = asyncio.get_running_loop().create_future()
-                try:
-                    yield from self.hungry
-                finally:
-                    self.hungry = None
-        item, self.item = self.item, UNSET
+        try:
+            item = yield NEED
+        except RuntimeError:
+            # Another task of the function's own reads. It can't take NEED from a coroutine and
+            # says so here, at no cost for the usual case.
+            if current[self._loop] is self._identity:
+                raise
+            item = yield from self._other_task()
+        if item is END:
+            raise StopAsyncIteration
         return item
+
+    def _other_task(self) -> Generator[Any, Any, Any]:
+        """Wait for an item as for any future."""
+        while not self._waiting:
+            if self.ended:
+                return END
+            self.hungry = self._loop.create_future()
+            try:
+                yield from self.hungry
+            finally:
+                self.hungry = None
+        return self._waiting.popleft()
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether another task waits for an item."""
+        return self.hungry is not None and not self.hungry.done() and not self._waiting
 
     def wake(self) -> None:
         """Let another task that reads go on."""
@@ -115,141 +147,200 @@ class _Identity:
 
 @final
 class Pipe:
-    """One function, stepped. ``step`` gives an output, or ``NEED`` for another item, or ``WAIT``.
+    """One function, stepped.
 
     Args:
         fn: takes the feed and gives an async iterable.
         poke: called when the function can go on though no item has come.
-        end: called when the function wants no more items.
+        over: called when the function wants no more items.
+
+    Attributes:
+        put: takes an item and runs the function; gives ``OUT`` for an output, ``NEED`` when it asks
+            for an item, or what it waits for.
+        go: runs it on, after an output.
+        out: the output.
+        identity: the task that runs while it does, as far as asyncio knows.
     """
+
+    __slots__ = (
+        "_feed",
+        "_fn",
+        "_future",
+        "_generator",
+        "_items",
+        "_must_cancel",
+        "_over",
+        "_poke",
+        "_suspended",
+        "_waiter",
+        "_waiting",
+        "done",
+        "go",
+        "identity",
+        "loop",
+        "out",
+        "put",
+    )
 
     def __init__(
         self,
         fn: Callable[[AsyncIterator[Any]], Any],
         poke: Callable[[], None],
-        end: Callable[[], None],
+        over: Callable[[], None],
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.identity = _Identity(self)
-        self.feed = _Feed(self)
         self.done = False
-        self.stepping = False
+        self.out: Any = None
+        self._waiting: deque[Any] = deque()
+        self._feed = _Feed(self.loop, self.identity, self._waiting)
         self._fn = fn
         self._poke = poke
-        self._end = end
+        self._over = over
         self._items: Any = None
-        self._next: Any = None
-        self._pending: Any = None
+        self._generator: Generator[Any, Any, None] = self._drive()
         self._future: asyncio.Future[Any] | None = None
         self._suspended = False
         self._must_cancel = False
         self._waiter: asyncio.Future[None] | None = None
+        self.put: Callable[[Any], Any] = self._put
+        self.go: Callable[[None], Any] = self._go
 
-    def put(self, item: Any) -> None:
-        """Give the function an item."""
-        self.feed.item = item
-        self.feed.wake()
+    # The function
 
-    def end(self) -> None:
-        """Tell the function that no more items come."""
-        self.feed.ended = True
-        self.feed.wake()
+    @coroutine
+    def _drive(self) -> Generator[Any, Any, None]:
+        """Iterate what the function gives; each output is handed out in ``out``."""
+        items = self._items = self._open()
+        step = items.__anext__
+        while True:
+            try:
+                self.out = yield from step()
+            except StopAsyncIteration:
+                break
+            yield OUT
+        self.done = True
+        self._over()
+        while True:
+            yield NEED
 
-    def cancel(self) -> None:
-        """Have the function's wait cancelled at the next step."""
-        self._must_cancel = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        else:
-            self._poke()
+    def _open(self) -> Any:
+        items = self._fn(self._feed)
+        if not hasattr(type(items), "__aiter__"):
+            raise GraphError(
+                f"a function given to pipe must give an async iterable, not {items!r:.100}"
+            )
+        return aiter(items)
 
-    def step(self) -> Any:
-        """Run the function until it gives something, needs an item or waits."""
-        if self.done:
-            return NEED
-        if self._suspended:
-            return self._look_again()
-        if self._pending is None:
-            if self._items is None:
-                self._open()
-            self._pending = self._next()
-        outer = _switch(self.loop, self.identity)
-        self.stepping = True
+    def _run(self, action: Callable[[Any], Any], value: Any) -> Any:
+        """Send or throw something into the function, under its own identity."""
+        outer = current[self.loop]
+        current[self.loop] = self.identity
         try:
+            return action(value)
+        finally:
+            current[self.loop] = outer
+
+    # Steps when something special is going on
+
+    def _slow(self) -> None:
+        self.put, self.go = self._put, self._go
+
+    def _put(self, item: Any) -> Any:
+        self._waiting.append(item)
+        self._feed.wake()
+        return self._go(None)
+
+    def _go(self, _: None) -> Any:
+        while not self.done:
+            if self._suspended:
+                return self._look_again()
             if self._must_cancel:
                 self._must_cancel = False
-                given = self._pending.throw(asyncio.CancelledError())
+                given = self._run(self._generator.throw, asyncio.CancelledError())
+            elif self._asks():
+                if self._waiting:
+                    given = self._run(self._generator.send, self._waiting.popleft())
+                elif self._feed.ended:
+                    given = self._run(self._generator.send, END)
+                else:
+                    # Nothing special any more.
+                    self.put = self.go = self._generator.send
+                    return NEED
             else:
-                given = self._pending.send(None)
-        except StopIteration as stop:
-            self._pending = None
-            return stop.value
-        except StopAsyncIteration:
-            self._finish()
-            return NEED
-        finally:
-            self.stepping = False
-            _switch(self.loop, outer)
-        if given is NEED:
-            return NEED
-        self._future, self._suspended = given, True
-        return WAIT
+                given = self._run(self._generator.send, None)
+            if given is not NEED:
+                return given
+        return NEED
 
-    def _open(self) -> None:
-        outer = _switch(self.loop, self.identity)
-        try:
-            items = self._fn(self.feed)
-            aiter_ = getattr(type(items), "__aiter__", None)
-            if aiter_ is None:
-                raise GraphError(
-                    f"a function given to pipe must give an async iterable, not {items!r:.100}"
-                )
-            self._items = aiter_(items)
-        finally:
-            _switch(self.loop, outer)
-        self._next = getattr(self._items, "__anext__")  # noqa: B009
-
-    def _finish(self) -> None:
-        self.done, self._pending = True, None
-        self._end()
+    def _asks(self) -> bool:
+        """Whether the function asks for an item, rather than having given one or not begun."""
+        return self._generator.gi_yieldfrom is not None
 
     def _look_again(self) -> Any:
-        """The function waits for something: go on if that has come, or wait unless it wants food."""
+        """The function waits for something: wait with it, unless it needs an item first."""
         future = self._future
-        ready = self._must_cancel or future is None or future.done()
-        if not ready and self._is_hungry():
-            assert future is not None
-            future.add_done_callback(self._wake_loop)
-            return NEED
-        return WAIT
-
-    def _is_hungry(self) -> bool:
-        return (
-            self.feed.hungry is not None and not self.feed.hungry.done() and self.feed.item is UNSET
-        )
+        if self._must_cancel or future is None or future.done() or not self._feed.is_hungry:
+            return future
+        future.add_done_callback(self._wake_loop)
+        return NEED
 
     def _wake_loop(self, future: object) -> None:
         if future is self._future:
             self._poke()
 
-    async def wait(self) -> Any:
-        """Wait with the function, in place, until it gives something or needs an item."""
+    def tick(self) -> Any:
+        """Run the function on where it can go on though no item has come."""
+        if self._must_cancel or self._suspended:
+            return self._go(None)
+        return NEED
+
+    def end(self) -> Any:
+        """Tell the function that no more items come, and run it."""
+        self._feed.ended = True
+        self._feed.wake()
+        self._slow()
+        return self._go(None)
+
+    def cancel(self) -> None:
+        """Have the function's wait cancelled at its next step."""
+        self._must_cancel = True
+        self._slow()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        else:
+            self._poke()
+
+    async def wait(self, given: Any) -> bool:
+        """Wait with the function, in place. False when it has given an output, in ``out``."""
         while True:
+            self._future, self._suspended = given, True
+            self._slow()
             future, error = self._future, None
             if future is None:
                 await asyncio.sleep(0)
             elif not future.done() and not self._must_cancel:
                 # What a task does when it takes a future that its coroutine gave.
                 setattr(future, "_asyncio_future_blocking", False)  # noqa: B010
-                if self._is_hungry():
-                    future.add_done_callback(self._wake_loop)
-                    return NEED
+                if self._look_again() is NEED:
+                    return True
                 error = await self._wait_for(future)
                 if error is None and not future.done() and not self._must_cancel:
-                    return NEED
+                    return True
             given = self._resume(error)
-            if given is not WAIT:
-                return given
+            if given is NEED:
+                given = self._go(None)
+            if given is OUT:
+                return False
+            if given is NEED:
+                return True
+
+    def _resume(self, error: BaseException | None) -> Any:
+        self._future, self._suspended = None, False
+        if error is None and not self._must_cancel:
+            return self._run(self._generator.send, None)
+        self._must_cancel = False
+        return self._run(self._generator.throw, error or asyncio.CancelledError())
 
     async def _wait_for(self, future: asyncio.Future[Any]) -> BaseException | None:
         self._waiter = waiter = self.loop.create_future()
@@ -268,59 +359,28 @@ class Pipe:
             future.remove_done_callback(wake)
         return None
 
-    def _resume(self, error: BaseException | None) -> Any:
-        if error is None and self._must_cancel:
-            self._must_cancel, error = False, asyncio.CancelledError()
-        self._future, self._suspended = None, False
-        pending = self._pending
-        outer = _switch(self.loop, self.identity)
-        self.stepping = True
-        try:
-            given = pending.throw(error) if error is not None else pending.send(None)
-        except StopIteration as stop:
-            self._pending = None
-            return stop.value
-        except StopAsyncIteration:
-            self._finish()
-            return NEED
-        finally:
-            self.stepping = False
-            _switch(self.loop, outer)
-        if given is NEED:
-            return NEED
-        self._future, self._suspended = given, True
-        return WAIT
-
     async def close(self) -> None:
         """End the function: a pending wait is cancelled and seen through before it is closed."""
-        self.done = self.feed.ended = True
-        pending, self._pending = self._pending, None
-        if pending is not None:
+        self.done = self._feed.ended = True
+        self._slow()
+        if self._asks():
             try:
-                await cast("Any", _see_through(pending))
+                await _see_through(self._generator)
             except (asyncio.CancelledError, StopAsyncIteration):
                 pass
+        self._generator.close()
         if (aclose := getattr(self._items, "aclose", None)) is not None:
             await aclose()
 
 
 @coroutine
-def _see_through(pending: Any) -> Generator[Any, Any, Any]:
+def _see_through(generator: Generator[Any, Any, None]) -> Generator[Any, Any, None]:
     """Throw a cancellation into something begun, and drive it to its end."""
-    try:
-        given = pending.throw(asyncio.CancelledError())
-    except StopIteration as stop:
-        return stop.value
-    while True:
+    given = generator.throw(asyncio.CancelledError())
+    while given is not NEED and given is not OUT:
         try:
             sent = yield given
-        except BaseException as error:
-            try:
-                given = pending.throw(error)
-            except StopIteration as stop:
-                return stop.value
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it goes on to the function
+            given = generator.throw(error)
         else:
-            try:
-                given = pending.send(sent)
-            except StopIteration as stop:
-                return stop.value
+            given = generator.send(sent)

@@ -12,6 +12,7 @@ from typing import Any, final
 from rivulet.core.callables import is_awaitable, mode_of, plain
 from rivulet.core.entries import MARK, Failed, Failure
 from rivulet.core.stage import Work
+from rivulet.run.ending import end_tasks
 from rivulet.run.inbox import Inbox, Lane
 
 __all__ = ["FlatWork", "OrderedWork", "UnorderedWork", "each", "work"]
@@ -140,14 +141,7 @@ class _WorkInbox(Inbox):
         """Cancel what is still worked on, and wait until it has ended."""
         await super().close()
         self._closing = True
-        tasks = [task for task in self._tasks() if not task.done()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        for task in tasks:
-            if not task.cancelled():
-                task.exception()
+        await end_tasks(self._tasks())
 
 
 async def _after(

@@ -131,7 +131,9 @@ def marbles(
     if event is not None:
         times = {name: frame * step for frame, name in Marbles.parse(event).items}
         if missing := {name for _, name in drawing.items} - times.keys():
-            raise GraphError(f"event={event!r} doesn't say when {', '.join(sorted(missing))} happened")
+            raise GraphError(
+                f"event={event!r} doesn't say when {', '.join(sorted(missing))} happened"
+            )
         named = named.event_time(lambda pair: times[pair[0]], max_delay=max_delay)
     return named.map(lambda pair: pair[1])
 

@@ -125,8 +125,15 @@ def stamped(rows, waits, delay=3):
 
 
 @settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(arrivals(), st.lists(st.sampled_from(list(KEEPING)), max_size=3), st.booleans(), st.sampled_from([5, 10]))
-def test_windows_don_t_depend_on_the_order_of_arrival_wherever_the_graph_is_cut(rows, path, waits, size):
+@given(
+    arrivals(),
+    st.lists(st.sampled_from(list(KEEPING)), max_size=3),
+    st.booleans(),
+    st.sampled_from([5, 10]),
+)
+def test_windows_don_t_depend_on_the_order_of_arrival_wherever_the_graph_is_cut(
+    rows, path, waits, size
+):
     late = []
 
     async def main():
@@ -157,7 +164,9 @@ def test_windows_after_windows_never_call_their_own_input_late(rows, first, seco
 
     inner = [(w[0], t) for w, t in windows(rows, 5)]
     outer = [(tuple(w[1]), t) for w, t in windows(inner, 10)]
-    assert [(plain(w), t) for w, t in testing.run(main())] == [(plain(w), t) for w, t in windows(outer, 20)]
+    assert [(plain(w), t) for w, t in testing.run(main())] == [
+        (plain(w), t) for w, t in windows(outer, 20)
+    ]
     assert not late
 
 
@@ -174,7 +183,9 @@ def test_a_merge_goes_by_the_slower_of_its_clocks(left, right, path, a, b):
         return got
 
     rows = [(f"a{x}", t) for x, t in left] + [(f"b{x}", t) for x, t in right]
-    assert [(plain(w), t) for w, t in testing.run(main())] == [(plain(w), t) for w, t in windows(rows, 5)]
+    assert [(plain(w), t) for w, t in testing.run(main())] == [
+        (plain(w), t) for w, t in windows(rows, 5)
+    ]
     assert not late
 
 

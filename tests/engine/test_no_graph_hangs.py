@@ -101,7 +101,9 @@ SOURCES = {
 @st.composite
 def graphs(draw):
     """Some streams made of each other, and which of them are run."""
-    steps = [("source", draw(st.sampled_from(list(SOURCES)))) for _ in range(draw(st.integers(1, 2)))]
+    steps = [
+        ("source", draw(st.sampled_from(list(SOURCES)))) for _ in range(draw(st.integers(1, 2)))
+    ]
     for _ in range(draw(st.integers(1, 6))):
         known = len(steps)
         if draw(st.booleans()):
@@ -142,7 +144,11 @@ async def ends(run):
 
 
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(graphs(), st.sampled_from(["run", "iterate", "leave", "stop", "drain", "cancel", "pause"]), st.floats(0, 4))
+@given(
+    graphs(),
+    st.sampled_from(["run", "iterate", "leave", "stop", "drain", "cancel", "pause"]),
+    st.floats(0, 4),
+)
 def test_a_random_graph_ends_or_says_why_and_leaves_nothing_behind(graph, way, after):
     steps, targets = graph
 

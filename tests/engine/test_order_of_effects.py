@@ -29,7 +29,12 @@ def as_kind(fn, kind):
     async def ready(*args):
         return fn(*args)
 
-    return {"plain": fn, "async": waiting, "ready": ready, "coroutine": lambda *args: waiting(*args)}[kind]
+    return {
+        "plain": fn,
+        "async": waiting,
+        "ready": ready,
+        "coroutine": lambda *args: waiting(*args),
+    }[kind]
 
 
 def spec(depth):
@@ -37,9 +42,26 @@ def spec(depth):
     if not depth:
         return st.just([])
     operators = st.sampled_from(
-        ["map", "filter", "flat_map", "agen", "tap", "scan", "partition", "pairwise", "pipe", "batch", "to", "on_error", "take"]
+        [
+            "map",
+            "filter",
+            "flat_map",
+            "agen",
+            "tap",
+            "scan",
+            "partition",
+            "pairwise",
+            "pipe",
+            "batch",
+            "to",
+            "on_error",
+            "take",
+        ]
     )
-    return st.lists(st.tuples(operators, st.sampled_from(KINDS), st.deferred(lambda: spec(depth - 1))), max_size=3 if depth > 2 else 2)
+    return st.lists(
+        st.tuples(operators, st.sampled_from(KINDS), st.deferred(lambda: spec(depth - 1))),
+        max_size=3 if depth > 2 else 2,
+    )
 
 
 class Journal(list):
@@ -235,8 +257,6 @@ async def suspending(rows):
     for x in rows:
         await asyncio.sleep(0.1)
         yield x
-
-
 
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])

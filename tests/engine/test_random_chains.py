@@ -59,7 +59,13 @@ def sometimes(fn):
     return maybe_async(lambda *args: later(*args) if hash(args) % 2 else fn(*args))
 
 
-KINDS = {"sync": lambda fn: fn, "async": asynchronous, "ready": ready, "lambda": wrapped, "sometimes": sometimes}
+KINDS = {
+    "sync": lambda fn: fn,
+    "async": asynchronous,
+    "ready": ready,
+    "lambda": wrapped,
+    "sometimes": sometimes,
+}
 
 
 def batches(rows, n):
@@ -105,7 +111,10 @@ def op(name, stream, oracle):
 
 def with_function(name, apply, oracle, fn):
     """The operator with each kind of function."""
-    return [op(f"{name}({kind})", lambda s, f=make(fn): apply(s, f), oracle) for kind, make in KINDS.items()]
+    return [
+        op(f"{name}({kind})", lambda s, f=make(fn): apply(s, f), oracle)
+        for kind, make in KINDS.items()
+    ]
 
 
 def flat(rows, fn):
@@ -115,20 +124,63 @@ def flat(rows, fn):
 OPS = [
     *with_function("map", lambda s, f: s.map(f), lambda r: [doubled(x) for x in r], doubled),
     *with_function("filter", lambda s, f: s.filter(f), lambda r: [x for x in r if odd(x)], odd),
-    *with_function("scan", lambda s, f: s.scan(f), lambda r: list(itertools.accumulate(r, added)), added),
-    *with_function("scan0", lambda s, f: s.scan(f, 5), lambda r: list(itertools.accumulate(r, added, initial=5))[1:], added),
-    *with_function("take_while", lambda s, f: s.take_while(f), lambda r: list(itertools.takewhile(odd, r)), odd),
-    *with_function("skip_while", lambda s, f: s.skip_while(f), lambda r: list(itertools.dropwhile(odd, r)), odd),
-    *with_function("map*", lambda s, f: s.map(f, concurrency=3), lambda r: [doubled(x) for x in r], doubled),
-    *with_function("map*by", lambda s, f: s.map(f, concurrency=3, by=lambda x: x % 3), lambda r: [doubled(x) for x in r], doubled),
+    *with_function(
+        "scan", lambda s, f: s.scan(f), lambda r: list(itertools.accumulate(r, added)), added
+    ),
+    *with_function(
+        "scan0",
+        lambda s, f: s.scan(f, 5),
+        lambda r: list(itertools.accumulate(r, added, initial=5))[1:],
+        added,
+    ),
+    *with_function(
+        "take_while", lambda s, f: s.take_while(f), lambda r: list(itertools.takewhile(odd, r)), odd
+    ),
+    *with_function(
+        "skip_while", lambda s, f: s.skip_while(f), lambda r: list(itertools.dropwhile(odd, r)), odd
+    ),
+    *with_function(
+        "map*", lambda s, f: s.map(f, concurrency=3), lambda r: [doubled(x) for x in r], doubled
+    ),
+    *with_function(
+        "map*by",
+        lambda s, f: s.map(f, concurrency=3, by=lambda x: x % 3),
+        lambda r: [doubled(x) for x in r],
+        doubled,
+    ),
     *with_function("tap", lambda s, f: s.tap(f), lambda r: r, doubled),
-    *with_function("until", lambda s, f: s.take_until(f), lambda r: r[: next((i + 1 for i, x in enumerate(r) if not odd(x)), len(r))], lambda x: not odd(x)),
+    *with_function(
+        "until",
+        lambda s, f: s.take_until(f),
+        lambda r: r[: next((i + 1 for i, x in enumerate(r) if not odd(x)), len(r))],
+        lambda x: not odd(x),
+    ),
     op("flat_map(generator)", lambda s: s.flat_map(countdown), lambda r: flat(r, countdown)),
-    op("flat_map(async generator)", lambda s: s.flat_map(async_countdown), lambda r: flat(r, countdown)),
-    op("flat_map(list)", lambda s: s.flat_map(lambda x: [x, x]), lambda r: flat(r, lambda x: [x, x])),
-    op("flat_map(async list)", lambda s: s.flat_map(asynchronous(lambda x: [x, 1])), lambda r: flat(r, lambda x: [x, 1])),
-    op("flat_map(stream)", lambda s: s.flat_map(lambda x: Stream([x]).map(doubled)), lambda r: [doubled(x) for x in r]),
-    op("flat_map*", lambda s: s.flat_map(async_countdown, concurrency=3), lambda r: flat(r, countdown)),
+    op(
+        "flat_map(async generator)",
+        lambda s: s.flat_map(async_countdown),
+        lambda r: flat(r, countdown),
+    ),
+    op(
+        "flat_map(list)",
+        lambda s: s.flat_map(lambda x: [x, x]),
+        lambda r: flat(r, lambda x: [x, x]),
+    ),
+    op(
+        "flat_map(async list)",
+        lambda s: s.flat_map(asynchronous(lambda x: [x, 1])),
+        lambda r: flat(r, lambda x: [x, 1]),
+    ),
+    op(
+        "flat_map(stream)",
+        lambda s: s.flat_map(lambda x: Stream([x]).map(doubled)),
+        lambda r: [doubled(x) for x in r],
+    ),
+    op(
+        "flat_map*",
+        lambda s: s.flat_map(async_countdown, concurrency=3),
+        lambda r: flat(r, countdown),
+    ),
     op("batch.flatten", lambda s: s.batch(3).flatten(), lambda r: r),
     op("batch.len", lambda s: s.batch(3).map(len), lambda r: [len(b) for b in batches(r, 3)]),
     op("take", lambda s: s.take(4), lambda r: r[:4]),
@@ -144,27 +196,81 @@ OPS = [
     op("start_with", lambda s: s.start_with(8, 9), lambda r: [8, 9, *r]),
     op("concat", lambda s: s + [1, 2], lambda r: [*r, 1, 2]),
     op("repeat", lambda s: s.repeat(2), lambda r: r * 2),
-    op("pairwise", lambda s: s.pairwise().starmap(added), lambda r: [added(a, b) for a, b in itertools.pairwise(r)]),
-    op("enumerate", lambda s: s.enumerate().starmap(added), lambda r: [added(a, b) for a, b in enumerate(r)]),
-    op("fold", lambda s: s.fold(added, 3), lambda r: [list(itertools.accumulate(r, added, initial=3))[-1]]),
+    op(
+        "pairwise",
+        lambda s: s.pairwise().starmap(added),
+        lambda r: [added(a, b) for a, b in itertools.pairwise(r)],
+    ),
+    op(
+        "enumerate",
+        lambda s: s.enumerate().starmap(added),
+        lambda r: [added(a, b) for a, b in enumerate(r)],
+    ),
+    op(
+        "fold",
+        lambda s: s.fold(added, 3),
+        lambda r: [list(itertools.accumulate(r, added, initial=3))[-1]],
+    ),
     op("reduce", lambda s: s.reduce(max), lambda r: [max(r)] if r else []),
     op("count", lambda s: s.count(), lambda r: [len(r)]),
-    op("stateful_map", lambda s: s.stateful_map(lambda n, x: (n + 1, n * x % 89), 1), lambda r: [(i + 1) * x % 89 for i, x in enumerate(r)]),
+    op(
+        "stateful_map",
+        lambda s: s.stateful_map(lambda n, x: (n + 1, n * x % 89), 1),
+        lambda r: [(i + 1) * x % 89 for i, x in enumerate(r)],
+    ),
     op("buffer", lambda s: s.buffer(4), lambda r: r),
     op("share", lambda s: s.share(), lambda r: r),
     op("delay", lambda s: s.delay(1), lambda r: r),
     op("rate_limit", lambda s: s.rate_limit(5), lambda r: r),
     op("timeout", lambda s: s.timeout(1000), lambda r: r),
-    op("zip", lambda s: s.zip(itertools.count).starmap(added), lambda r: [added(a, b) for a, b in zip(r, itertools.count())]),
-    op("merge_sorted", lambda s: s.batch(1000).map(sorted).flatten().merge_sorted([3, 30], key=lambda x: x), lambda r: sorted([*r, 3, 30])),
-    op("group_by.scan", lambda s: s.group_by(lambda x: x % 3).scan(added).values(), lambda r: [list(itertools.accumulate([y for y in r[: i + 1] if y % 3 == x % 3], added))[-1] for i, x in enumerate(r)]),
-    op("group_by.take", lambda s: s.group_by(lambda x: x % 4).take(1).values(), lambda r: list({x % 4: x for x in reversed(r)}.values())[::-1] and [x for i, x in enumerate(r) if x % 4 not in [y % 4 for y in r[:i]]]),
-    op("pipe(pairwise)", lambda s: s.pipe(asyncstdlib.pairwise).starmap(added), lambda r: [added(a, b) for a, b in itertools.pairwise(r)]),
+    op(
+        "zip",
+        lambda s: s.zip(itertools.count).starmap(added),
+        lambda r: [added(a, b) for a, b in zip(r, itertools.count())],
+    ),
+    op(
+        "merge_sorted",
+        lambda s: s.batch(1000).map(sorted).flatten().merge_sorted([3, 30], key=lambda x: x),
+        lambda r: sorted([*r, 3, 30]),
+    ),
+    op(
+        "group_by.scan",
+        lambda s: s.group_by(lambda x: x % 3).scan(added).values(),
+        lambda r: [
+            list(itertools.accumulate([y for y in r[: i + 1] if y % 3 == x % 3], added))[-1]
+            for i, x in enumerate(r)
+        ],
+    ),
+    op(
+        "group_by.take",
+        lambda s: s.group_by(lambda x: x % 4).take(1).values(),
+        lambda r: (
+            list({x % 4: x for x in reversed(r)}.values())[::-1]
+            and [x for i, x in enumerate(r) if x % 4 not in [y % 4 for y in r[:i]]]
+        ),
+    ),
+    op(
+        "pipe(pairwise)",
+        lambda s: s.pipe(asyncstdlib.pairwise).starmap(added),
+        lambda r: [added(a, b) for a, b in itertools.pairwise(r)],
+    ),
     op("| aiostream take", lambda s: s | aiostream.pipe.take(3), lambda r: r[:3]),
-    op("| aiostream map", lambda s: s | aiostream.pipe.map(asynchronous(doubled), task_limit=2), lambda r: [doubled(x) for x in r]),
-    op("pipe(stream)", lambda s: s.pipe(lambda i: i.map(doubled).batch(2).flatten()), lambda r: [doubled(x) for x in r]),
+    op(
+        "| aiostream map",
+        lambda s: s | aiostream.pipe.map(asynchronous(doubled), task_limit=2),
+        lambda r: [doubled(x) for x in r],
+    ),
+    op(
+        "pipe(stream)",
+        lambda s: s.pipe(lambda i: i.map(doubled).batch(2).flatten()),
+        lambda r: [doubled(x) for x in r],
+    ),
     op("attempt", lambda s: s.attempt(), lambda r: r),
-    op("on_error", lambda s: s.map(lambda x: x if x % 5 else 1 / 0).on_error("skip"), lambda r: [x for x in r if x % 5]),
+    op(
+        "on_error",
+        lambda s: s.map(lambda x: x if x % 5 else 1 / 0).on_error("skip"),
+        lambda r: [x for x in r if x % 5],
+    ),
     op("retry", lambda s: s.retry(1), lambda r: r),
     op("hooks", lambda s: s.hooks(start=lambda: None, end=asynchronous(lambda: None)), lambda r: r),
 ]
@@ -216,7 +322,12 @@ async def by_slow_sink(stream):
     return rows
 
 
-WAYS = {"collect": by_collect, "iteration": by_iteration, "start": by_start, "slow sink": by_slow_sink}
+WAYS = {
+    "collect": by_collect,
+    "iteration": by_iteration,
+    "start": by_start,
+    "slow sink": by_slow_sink,
+}
 
 chains = st.lists(st.sampled_from(list(OPS)), max_size=6)
 rows = st.lists(st.integers(0, 40), max_size=12)
@@ -238,8 +349,12 @@ def expected(rows, chain):
 
 
 @settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rows, chains, st.sampled_from(list(SOURCES)), st.sampled_from(list(WAYS)), st.integers(0, 63))
-def test_a_random_chain_equals_itertools_on_lists_in_every_way_of_running_it(rows, chain, source, way, cuts):
+@given(
+    rows, chains, st.sampled_from(list(SOURCES)), st.sampled_from(list(WAYS)), st.integers(0, 63)
+)
+def test_a_random_chain_equals_itertools_on_lists_in_every_way_of_running_it(
+    rows, chain, source, way, cuts
+):
     async def main():
         got = await WAYS[way](build(rows, chain, source, cuts))
         testing.assert_closed()
@@ -249,8 +364,14 @@ def test_a_random_chain_equals_itertools_on_lists_in_every_way_of_running_it(row
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rows, st.lists(st.sampled_from(list(OPS)), min_size=1, max_size=3), st.sampled_from(list(SOURCES)))
-def test_a_chain_split_at_every_possible_boundary_and_counted_or_not_gives_the_same(rows, chain, source):
+@given(
+    rows,
+    st.lists(st.sampled_from(list(OPS)), min_size=1, max_size=3),
+    st.sampled_from(list(SOURCES)),
+)
+def test_a_chain_split_at_every_possible_boundary_and_counted_or_not_gives_the_same(
+    rows, chain, source
+):
     async def main():
         for cuts in range(2 ** len(chain)):
             for way in (by_collect, by_start):
