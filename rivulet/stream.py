@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar, overload
 
 from rivulet import ops, terminals
+from rivulet.core.entries import Failure
 from rivulet.core.node import Node
 from rivulet.keyed import KeyedStream
 from rivulet.notebook.show import explain, repr_mimebundle, repr_text, svg
@@ -135,7 +136,12 @@ class Stream(Generic[T_co]):
 
     # Errors and effects
     on_error = ops.on_error
-    errors = property(ops.errors)
+
+    @property
+    def errors(self) -> Stream[Failure[Any]]:
+        """The failures that the ``on_error`` right before took, as a stream."""
+        return ops.errors(self)
+
     catch = ops.catch
     retry = ops.retry
     attempt = ops.attempt
@@ -163,5 +169,7 @@ class Stream(Generic[T_co]):
     # Look at it
     explain = explain
     svg = svg
-    __repr__ = repr_text
     _repr_mimebundle_ = repr_mimebundle
+
+    def __repr__(self) -> str:
+        return repr_text(self)

@@ -214,8 +214,8 @@ def _field(name: str) -> Callable[[Any], Any]:
     attribute = attrgetter(name)
 
     def field(item: Any) -> Any:
-        if type(item) is dict or isinstance(item, Mapping):
-            return item[name]
+        if isinstance(item, Mapping):
+            return cast("Mapping[str, Any]", item)[name]
         return attribute(item)
 
     field.__qualname__ = repr(name)

@@ -46,7 +46,8 @@ def check_types(types: type[E] | tuple[type[E], ...], operator: str) -> tuple[ty
         GraphError: one is no class of exceptions.
     """
     found = types if isinstance(types, tuple) else (types,)
-    for cls in found:
+    given: tuple[Any, ...] = found
+    for cls in given:
         if not (isinstance(cls, type) and issubclass(cls, BaseException)):
             raise GraphError(
                 f"{operator}(types) must be an exception class or a tuple of them, not {cls!r}"

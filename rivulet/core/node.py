@@ -8,10 +8,11 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from rivulet.core.callables import name_of
 from rivulet.core.stage import Port, Produce, Stage, Stamp, Step, Transform
+from rivulet.core.text import shortened
 from rivulet.errors import GraphError
 
 __all__ = [
@@ -22,10 +23,13 @@ __all__ = [
     "Output",
     "Unary",
     "ancestors",
+    "frozen",
     "is_endless",
     "parts",
     "require_stamps",
 ]
+
+N = TypeVar("N")
 
 _serial = itertools.count(1)
 _PACKAGE = __name__.partition(".")[0] + "."
@@ -43,7 +47,13 @@ def _caller() -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))
+def frozen(cls: type[N]) -> type[N]:
+    """Make a class a node: a frozen dataclass, equal only to itself and shown by its label."""
+    return dataclass(frozen=True, slots=True, eq=False, repr=False)(cls)
+
+
+@frozen
 class Node:
     """One operator with its arguments. Two nodes are never equal: a node used twice is shared.
 
@@ -81,13 +91,16 @@ class Node:
         """The operator as it was written, such as ``map(parse, concurrency=8)``."""
         return f"{self.name}({', '.join(_arguments(self))})"
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}>"
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@frozen
 class Leaf(Node):
     """A node without inputs."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Unary(Node):
     """A node with one input."""
 
@@ -97,7 +110,7 @@ class Unary(Node):
         return (self.up,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Binary(Node):
     """A node with a main input and another."""
 
@@ -108,7 +121,7 @@ class Binary(Node):
         return (self.up, self.other)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Nary(Node):
     """A node with any number of inputs."""
 
@@ -118,7 +131,7 @@ class Nary(Node):
         return self.ups
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Output(Unary):
     """Another output of the operator above, such as its errors."""
 
@@ -157,13 +170,12 @@ def _is_default(spec: Field[Any], value: object) -> bool:
 
 def _text(value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(_text(part) for part in value)
+        return ", ".join(_text(part) for part in cast("tuple[object, ...]", value))
     if isinstance(value, Node):
         return value.label
     if callable(value):
         return name_of(value)
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    return shortened(value, 40)
 
 
 def ancestors(*nodes: Node) -> list[Node]:

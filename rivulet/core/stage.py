@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Sharing:
     """One subscription of a graph for all who read it at the same time, also in several runs.
 
@@ -55,7 +55,7 @@ class Sharing:
     hubs: dict[Any, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Produce:
     """Opens a source: ``for x in source`` or ``async for x in source``.
 
@@ -80,7 +80,7 @@ class Produce:
     guards: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Step:
     """Work on one item at a time, in the loop itself.
 
@@ -114,36 +114,36 @@ class Step:
     awaits: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Apply(Step):
     """One in, one out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Test(Step):
     """Keeps an item or drops it; what it drops comes out of the port ``no``."""
 
     __test__ = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Expand(Step):
     """One in, any number out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Effect(Step):
     """A side effect; the item passes on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Transform:
     """An opaque function of an async iterable, stepped in place."""
 
     fn: Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Work:
     """What is done with the items of a channel beside the loops.
 
@@ -164,7 +164,7 @@ class Work:
     newest: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Channel:
     """The part after runs in another task.
 
@@ -182,7 +182,7 @@ class Channel:
     work: Work | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Combine:
     """Several inputs, one output.
 
@@ -204,7 +204,7 @@ class Combine:
     timed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Stamp:
     """Mark: from here on items carry the time at which they happened.
 
@@ -225,7 +225,7 @@ class Stamp:
     advance: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Guard:
     """Mark: a failure of a stage above is handled here rather than raised.
 
@@ -246,14 +246,14 @@ class Guard:
     backoff: Callable[[int], float] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Port:
     """Mark: another output of the stage above."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Group:
     """Mark: from here on state is kept per key, until the group is left.
 

@@ -7,7 +7,6 @@ import numbers
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rivulet.errors import GraphError, SourceError
 
@@ -58,8 +57,7 @@ class Clock:
     def call_at(self, watermark: int) -> None:
         """Have ``on_time`` called once the watermark is that far."""
         due = watermark if watermark in (NEVER, FOREVER) else watermark + self.delay
-        if due < self.due:
-            self.due = due
+        self.due = min(self.due, due)
 
     def __repr__(self) -> str:
         return f"Clock(watermark={self.watermark}, delay={self.delay})"
@@ -75,6 +73,8 @@ def zone(tz: str | tzinfo) -> tzinfo:
         return tz
     if tz == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(tz)
     except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
@@ -96,7 +96,7 @@ def micros(value: object, tz: tzinfo = UTC) -> int:
     if isinstance(value, datetime):
         aware = value if value.tzinfo is not None else value.replace(tzinfo=tz)
         return (aware - _EPOCH) // _MICROSECOND
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, numbers.Real):
         number = float(value)
         if math.isfinite(number):
             return round(number * SECOND)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from rivulet.core.checks import check_choice
 from rivulet.core.node import Node, ancestors
 from rivulet.core.stage import Produce
 from rivulet.errors import GraphError
-from rivulet.notebook.svg import as_image, draw
 from rivulet.plan.code import Code, write
 from rivulet.plan.explain import tree
 from rivulet.plan.graph import Plan, plan
@@ -127,10 +125,6 @@ def _functions(code: Code) -> str:
     return text.replace("\n" + empty, "").strip()
 
 
-def _target(nodes: Sequence[Node]) -> Plan:
-    return plan(*nodes)
-
-
 def repr_text(source: Stream[Any], /) -> str:
     """The stream as one line."""
     node: Node = source.node
@@ -138,8 +132,6 @@ def repr_text(source: Stream[Any], /) -> str:
     while len(node.inputs()) == 1:
         node = node.inputs()[0]
         chain.append(node)
-    if node.inputs():
-        chain[-1:] = [chain[-1]]
     text = ".".join(n.label.lstrip(".") for n in reversed(chain))
     others = len(ancestors(source.node)) - len(chain)
     more = f", made of {others} more operators" if others else ""
@@ -153,11 +145,15 @@ def svg(source: Stream[Any], /) -> str:
         >>> Stream([1, 2]).map(str).svg()[:4]
         '<svg'
     """
+    from rivulet.notebook.svg import draw
+
     return draw(plan(source.node))
 
 
 def repr_mimebundle(source: Stream[Any], /, **_: Any) -> dict[str, str]:
-    """What a notebook shows: a picture that also shows in a notebook that isn't trusted, and text."""
+    """What a notebook shows: text, and a picture that needs no trust in the notebook."""
+    from rivulet.notebook.svg import as_image, draw
+
     planned = plan(source.node)
     text = tree(planned)
     return {"text/plain": text, "text/html": as_image(draw(planned), alt=text)}

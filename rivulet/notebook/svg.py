@@ -37,6 +37,11 @@ BOUNDARY = "#cfe2f3"
 MARK = "#ead1dc"
 STEP = "#f3f3f3"
 
+_ARROW = (
+    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+    'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#777"/></marker></defs>'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Box:
@@ -52,12 +57,14 @@ def draw(plan: Plan) -> str:
     boxes = _layout(plan)
     width = max(box.x + box.width for box in boxes.values()) + MARGIN
     height = max(box.y + HEIGHT for box in boxes.values()) + MARGIN
-    parts = [
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="DejaVu Sans Mono, Menlo, monospace" '
-        f'font-size="11.5">',
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#777"/></marker></defs>',
+        f'font-size="11.5">'
+    )
+    parts = [
+        head,
+        _ARROW,
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
         *_edges(plan, boxes),
         *(_box(plan, box) for box in boxes.values()),

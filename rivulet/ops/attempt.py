@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.checks import check_types
 from rivulet.core.entries import Failure
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Guard
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Attempt(Unary):
     """Node: items, and the failures of those that failed above."""
 
@@ -33,7 +32,7 @@ def attempt(
 
     To keep failures apart from items, use ``on_error("skip").errors``.
 
-    Emits:      each item, and one ``Failure(item, error, operator)`` for each that failed, in order.
+    Emits:      each item, and in its place a ``Failure(item, error, operator)`` if it failed.
     Waits:      never.
     Completes:  when the source does.
     State:      none.

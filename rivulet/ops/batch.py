@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.callables import check_callable
 from rivulet.core.checks import check_whole
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Expand
 from rivulet.errors import GraphError
 
@@ -23,7 +22,7 @@ T = TypeVar("T")
 _Batch = tuple[list[Any], int | None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Batch(Unary):
     """Node: items in lists."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from rivulet.core.callables import mode_of
 from rivulet.core.checks import check_choice, check_whole
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Channel
+from rivulet.errors import GraphError
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -19,7 +20,22 @@ Overflow = Literal["wait", "drop_oldest", "drop_newest", "error"]
 OVERFLOWS = ("wait", "drop_oldest", "drop_newest", "error")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+def check_overflow(overflow: object, operator: str) -> None:
+    """Refuse what can't say what becomes of an item that finds a buffer full.
+
+    Raises:
+        GraphError: it is neither a known word nor a plain function.
+    """
+    if not callable(overflow):
+        check_choice(overflow, operator, "overflow", OVERFLOWS)
+    elif mode_of(overflow) == "async":
+        raise GraphError(
+            f"{operator}(overflow) must be a plain function: a full buffer can't wait for an "
+            f"async one"
+        )
+
+
+@frozen
 class Buffer(Unary):
     """Node: items that wait to be read."""
 
@@ -52,7 +68,8 @@ def buffer(
             newest waiting, the new item) gives one in place of both, such as their sum.
 
     Raises:
-        GraphError: at build, if ``n`` is less than 1 or ``overflow`` isn't known.
+        GraphError: at build, if ``n`` is less than 1, or ``overflow`` isn't known or is
+            async.
         BufferFullError: while running, with ``overflow="error"``.
 
     Example:
@@ -66,6 +83,5 @@ def buffer(
     Source: ``buffer`` with ``OverflowStrategy`` of Pekko; a function as its ``conflate``.
     """
     check_whole(n, "buffer", "n")
-    if not callable(overflow):
-        check_choice(overflow, "buffer", "overflow", OVERFLOWS)
+    check_overflow(overflow, "buffer")
     return source.via(Buffer(source.node, n, overflow))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.checks import check_types
 from rivulet.core.logic import Context
-from rivulet.core.node import Leaf, Node
+from rivulet.core.node import Leaf, Node, frozen
 from rivulet.core.stage import Produce
 from rivulet.ops.source import node_of
 
@@ -20,7 +19,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Catch(Leaf):
     """Node: a stream, and another when it fails."""
 
@@ -85,6 +84,7 @@ def catch(
     Source: ``catch`` of ReactiveX.
     """
     kinds = check_types(types, "catch")
-    is_function = callable(fallback) and not isinstance(fallback, AsyncIterable | Iterable)
+    is_function = callable(fallback) and not hasattr(fallback, "__iter__")
+    is_function = is_function and not hasattr(fallback, "__aiter__")
     other: Any = fallback if is_function else node_of(fallback)
     return source.via(Catch(source.node, other, kinds))

@@ -30,8 +30,6 @@ class Channel(Generic[T]):
         dropped: how many items were dropped because it was full.
     """
 
-    endless = True
-
     def __init__(
         self,
         stream: Callable[[Any], Stream[T]],
@@ -54,6 +52,11 @@ class Channel(Generic[T]):
         return f"<Channel {state}, {len(self._items)} of {self._size} items waiting>"
 
     @property
+    def endless(self) -> bool:
+        """Whether its end isn't known: it is open."""
+        return not self._closed
+
+    @property
     def stream(self) -> Stream[T]:
         """The stream of what is sent."""
         return self._stream(self)
@@ -68,8 +71,19 @@ class Channel(Generic[T]):
         while self._overflow == "wait" and len(self._items) >= self._size and not self._closed:
             writer = asyncio.get_running_loop().create_future()
             self._writers.append(writer)
-            await writer
+            try:
+                await writer
+            except asyncio.CancelledError:
+                self._give_up(writer)
+                raise
         self.push(item)
+
+    def _give_up(self, writer: asyncio.Future[None]) -> None:
+        """A writer was cancelled; if it was its turn, it is the next one's."""
+        if not writer.cancelled():
+            self._wake_writer()
+        elif writer in self._writers:
+            self._writers.remove(writer)
 
     def push(self, item: T) -> None:
         """Send an item without waiting.
@@ -99,6 +113,7 @@ class Channel(Generic[T]):
                     f'or give overflow= as "drop_oldest", "drop_newest" or a function'
                 )
             case merge:
+                assert callable(merge)
                 self._items[-1] = merge(self._items[-1], item)
         self.dropped += 1
 
@@ -109,6 +124,13 @@ class Channel(Generic[T]):
         self._wake(self._reader)
         for writer in self._writers:
             self._wake(writer)
+
+    def _wake_writer(self) -> None:
+        while self._writers:
+            writer = self._writers.popleft()
+            if not writer.done():
+                writer.set_result(None)
+                return
 
     @staticmethod
     def _wake(waiter: asyncio.Future[None] | None) -> None:
@@ -126,8 +148,7 @@ class Channel(Generic[T]):
             while True:
                 while self._items:
                     item = self._items.popleft()
-                    if self._writers:
-                        self._wake(self._writers.popleft())
+                    self._wake_writer()
                     yield item
                 if self._closed:
                     break
@@ -141,7 +162,7 @@ class Channel(Generic[T]):
 
 
 def channel(
-    cls: Callable[[Any], Stream[Any]],
+    cls: type[Stream[Any]],
     /,
     size: int = 1,
     overflow: Overflow | Callable[[T, T], T] = "wait",
@@ -166,7 +187,7 @@ def channel(
         >>> for word in ("hello", "world"):
         ...     inbox.push(word)
         >>> inbox.close()
-        >>> await inbox.stream.map(str.upper).collect(limit=10)
+        >>> await inbox.stream.map(str.upper).collect()
         ['HELLO', 'WORLD']
 
     Source: ``AsyncChannel`` of Swift Async Algorithms; the subjects of ReactiveX.

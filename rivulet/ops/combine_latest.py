@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.entries import CLOSED, UNSET
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Nary
+from rivulet.core.node import Nary, frozen
 from rivulet.core.stage import Combine
 from rivulet.ops.source import node_of
 
@@ -22,7 +21,7 @@ C = TypeVar("C")
 StreamLike = AsyncIterable[B] | Iterable[B]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class CombineLatest(Nary):
     """Node: the newest items of several streams."""
 
@@ -39,7 +38,7 @@ class CombineLatest(Nary):
                 return ()
             newest[index] = item
             if t is not None:
-                stamps[:] = [max(t, *stamps)]
+                stamps[:] = [max([t, *stamps])]
             if UNSET in newest:
                 return ()
             return ((tuple(newest), stamps[0] if stamps else None),)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.logic import Context
-from rivulet.core.node import Leaf, Node
+from rivulet.core.node import Leaf, Node, frozen
 from rivulet.core.stage import Produce
 from rivulet.ops.source import node_of
 
@@ -19,7 +18,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Concat(Leaf):
     """Node: one stream after another, each a subscription of its own."""
 

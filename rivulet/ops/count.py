@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Expand
 from rivulet.ops.fold import at_end
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from rivulet.stream import Stream
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Count(Unary):
     """Node: how many items there were."""
 

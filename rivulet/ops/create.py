@@ -1,19 +1,24 @@
-"""Streams from nothing but arguments: ``of``, ``empty``, ``never``, ``fail``, ``timer``, ``using``."""
+"""Streams made of arguments: ``of``, ``empty``, ``never``, ``fail``, ``timer``, ``using``."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    aclosing,
+)
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from rivulet.core.callables import check_callable
+from rivulet.core.callables import check_callable, is_awaitable, name_of
 from rivulet.core.durations import Duration, seconds
+from rivulet.core.iteration import each
 from rivulet.core.logic import Context
-from rivulet.core.node import Leaf
+from rivulet.core.node import Leaf, frozen
 from rivulet.core.stage import Produce
-from rivulet.errors import GraphError
+from rivulet.errors import GraphError, SourceError
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -36,8 +41,10 @@ __all__ = [
 T = TypeVar("T")
 R = TypeVar("R")
 
+Manager = AbstractAsyncContextManager[R] | AbstractContextManager[R]
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@frozen
 class Of(Leaf):
     """Node: some items."""
 
@@ -47,7 +54,7 @@ class Of(Leaf):
         return Produce(open=lambda _: self.items, is_async=False)
 
 
-def of(cls: Callable[[Any], Stream[Any]], /, *items: T) -> Stream[T]:
+def of(cls: type[Stream[Any]], /, *items: T) -> Stream[T]:
     """A stream of the arguments.
 
     Emits:      each argument.
@@ -65,7 +72,7 @@ def of(cls: Callable[[Any], Stream[Any]], /, *items: T) -> Stream[T]:
     return cls(Of(items))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Empty(Leaf):
     """Node: nothing."""
 
@@ -73,7 +80,7 @@ class Empty(Leaf):
         return Produce(open=lambda _: (), is_async=False)
 
 
-def empty(cls: Callable[[Any], Stream[Any]], /) -> Stream[Any]:
+def empty(cls: type[Stream[Any]], /) -> Stream[Any]:
     """A stream without items.
 
     Emits:      nothing.
@@ -88,7 +95,7 @@ def empty(cls: Callable[[Any], Stream[Any]], /) -> Stream[Any]:
     return cls(Empty())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Never(Leaf):
     """Node: silence."""
 
@@ -103,7 +110,7 @@ class Never(Leaf):
         return True
 
 
-def never(cls: Callable[[Any], Stream[Any]], /) -> Stream[Any]:
+def never(cls: type[Stream[Any]], /) -> Stream[Any]:
     """A stream that stays silent and doesn't end.
 
     Emits:      nothing.
@@ -118,7 +125,7 @@ def never(cls: Callable[[Any], Stream[Any]], /) -> Stream[Any]:
     return cls(Never())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Fail(Leaf):
     """Node: an error."""
 
@@ -132,7 +139,7 @@ class Fail(Leaf):
         raise self.error
 
 
-def fail(cls: Callable[[Any], Stream[Any]], error: Exception, /) -> Stream[Any]:
+def fail(cls: type[Stream[Any]], error: Exception, /) -> Stream[Any]:
     """A stream that raises.
 
     Emits:      nothing.
@@ -150,12 +157,13 @@ def fail(cls: Callable[[Any], Stream[Any]], error: Exception, /) -> Stream[Any]:
 
     Source: ``throw`` of ReactiveX.
     """
-    if not isinstance(error, BaseException):
-        raise GraphError(f"Stream.fail needs an exception, not {error!r}")
+    given: Any = error
+    if not isinstance(given, BaseException):
+        raise GraphError(f"Stream.fail needs an exception, not {given!r}")
     return cls(Fail(error))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Timer(Leaf):
     """Node: numbers at equal distances of time."""
 
@@ -186,9 +194,7 @@ class Timer(Leaf):
         return True
 
 
-def timer(
-    cls: Callable[[Any], Stream[Any]], every: Duration, /, *, align: bool = False
-) -> Stream[int]:
+def timer(cls: type[Stream[Any]], every: Duration, /, *, align: bool = False) -> Stream[int]:
     """A stream of numbers from 0, one at a time.
 
     Emits:      0 after ``every``, and so on; distances don't add up. When its reader was busy for
@@ -213,7 +219,7 @@ def timer(
     return cls(Timer(every, align))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Using(Leaf):
     """Node: the items of what a resource gives, while it is held."""
 
@@ -225,38 +231,31 @@ class Using(Leaf):
 
     async def open(self, _: Context) -> AsyncGenerator[Any, None]:
         """Enter the resource, give the items, leave it."""
-        manager = self.resource() if callable(self.resource) else self.resource
-        if hasattr(type(manager), "__aenter__"):
-            async with manager as resource:
-                async with aclosing(_items(self.make(resource))) as items:
-                    async for item in items:
-                        yield item
-        else:
-            with manager as resource:
-                async with aclosing(_items(self.make(resource))) as items:
-                    async for item in items:
-                        yield item
-
-
-async def _items(iterable: Any) -> AsyncGenerator[Any, None]:
-    if isinstance(iterable, AsyncIterable):
-        iterator = aiter(iterable)
-        try:
-            async for item in iterator:
+        manager = self.resource if _is_manager(self.resource) else self.resource()
+        if is_awaitable(manager) and not _is_manager(manager):
+            manager = await manager
+        if not _is_manager(manager):
+            raise SourceError(
+                f"{name_of(self.resource)}() gave {manager!r:.100}, which is no context manager"
+            )
+        async with AsyncExitStack() as stack:
+            if hasattr(manager, "__aenter__"):
+                resource = await stack.enter_async_context(manager)
+            else:
+                resource = stack.enter_context(manager)
+            items = await stack.enter_async_context(aclosing(each(self.make(resource))))
+            async for item in items:
                 yield item
-        finally:
-            if (aclose := getattr(iterator, "aclose", None)) is not None:
-                await aclose()
-    else:
-        for item in iterable:
-            yield item
+
+
+def _is_manager(resource: object) -> bool:
+    """Whether it can be entered; what ``contextmanager`` makes can be called as well."""
+    return hasattr(type(resource), "__aenter__") or hasattr(type(resource), "__enter__")
 
 
 def using(
-    cls: Callable[[Any], Stream[Any]],
-    resource: Callable[[], AbstractAsyncContextManager[R] | AbstractContextManager[R]]
-    | AbstractAsyncContextManager[R]
-    | AbstractContextManager[R],
+    cls: type[Stream[Any]],
+    resource: Callable[[], Manager[R] | Awaitable[Manager[R]]] | Manager[R],
     make: Callable[[R], AsyncIterable[T] | Iterable[T]],
     /,
 ) -> Stream[T]:
@@ -267,12 +266,13 @@ def using(
                 leaves, and when the run is stopped.
 
     Args:
-        resource: a context manager, sync or async; or a function that gives one for each run, which
-            is needed to run the stream more than once.
+        resource: a context manager, sync or async; or a function, sync or async, that gives one for
+            each run, which is needed to run the stream more than once.
         make: gives an iterable or async iterable, from what entering the context gave.
 
     Raises:
         GraphError: at build, if ``make`` isn't callable or ``resource`` is no context manager.
+        SourceError: while running, if the function gives none.
 
     Example:
         >>> from contextlib import contextmanager
@@ -289,8 +289,7 @@ def using(
     Source: ``using`` of ReactiveX.
     """
     check_callable(make, "using", "make")
-    entered = hasattr(type(resource), "__enter__") or hasattr(type(resource), "__aenter__")
-    if not callable(resource) and not entered:
+    if not callable(resource) and not _is_manager(resource):
         raise GraphError(
             f"Stream.using needs a context manager or a function that gives one, not {resource!r}"
         )

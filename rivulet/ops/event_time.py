@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rivulet.core.callables import Selector, selector
 from rivulet.core.checks import check_choice, plain_selector
 from rivulet.core.durations import Duration, seconds
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Stamp
 from rivulet.core.time import SECOND, zone
 from rivulet.errors import GraphError
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class EventTime(Unary):
     """Node: from here on items carry the time at which they happened."""
 
@@ -66,7 +65,7 @@ def event_time(
     Waits:      never.
     Completes:  when the source does; its clock then goes to the end of time.
     State:      the latest time of each partition.
-    Time:       event time, in whole microseconds. The watermark is the smallest, over the partitions
+    Time:       event time, in whole microseconds. The watermark is the smallest, over partitions
                 that aren't idle, of (latest time - ``max_delay``): no item before it is expected.
 
     Args:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.callables import check_callable
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Expand
 from rivulet.ops.scan import accumulator
 
@@ -19,7 +18,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Fold(Unary):
     """Node: the value of a function over all items."""
 
@@ -61,8 +60,8 @@ def fold(source: Stream[T], fn: Callable[[A, T], Awaitable[A] | A], /, initial: 
         GraphError: at build, if ``fn`` isn't callable.
 
     Example:
-        >>> await Stream.of("a", "b", "a").fold(lambda seen, item: seen | {item}, set()) == {"a", "b"}
-        True
+        >>> await Stream.of("a", "b", "c").fold(lambda text, item: text + item, "")
+        'abc'
 
     Source: ``fold`` of Pekko and fs2; ``functools.reduce`` with an initial value.
     """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.callables import Selector, selector
 from rivulet.core.checks import check_whole
 from rivulet.core.durations import Duration, seconds
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Group
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ U = TypeVar("U")
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class GroupBy(Unary):
     """Node: from here on state is kept per key."""
 
@@ -99,7 +98,8 @@ def group_by(
         >>> await words.group_by(lambda word: word[0]).count().items().collect()
         [('a', 2), ('b', 2)]
 
-    Source: keyed streams of Flink and Bytewax; ``max_keys`` evicts, where Pekko's ``groupBy`` fails.
+    Source: keyed streams of Flink and Bytewax; ``max_keys`` evicts, where Pekko's
+        ``groupBy`` fails.
     """
     selector(key, "group_by")
     if max_keys is not None:

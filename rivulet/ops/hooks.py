@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.callables import check_callable
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Effect
 from rivulet.errors import GraphError
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Hooks(Unary):
     """Node: items; functions are called around them."""
 
@@ -73,8 +72,8 @@ def hooks(
 
     Example:
         >>> log = []
-        >>> stream = Stream.of(1, 2).hooks(start=lambda: log.append("start"), end=lambda: log.append("end"))
-        >>> await stream.tap(log.append).run()
+        >>> begin, end = lambda: log.append("start"), lambda: log.append("end")
+        >>> await Stream.of(1, 2).hooks(start=begin, end=end).tap(log.append).run()
         >>> log
         ['start', 1, 2, 'end']
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.callables import selector
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply, Test
 from rivulet.errors import EmptyError, GraphError
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Field(Unary):
     """Node: one field of each item."""
 
@@ -28,7 +27,7 @@ class Field(Unary):
         return Apply(fn=selector(self.key, "stream[...]"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Slice(Unary):
     """Node: the items at some positions."""
 
@@ -99,7 +98,7 @@ def item(source: Stream[Any], index: int | slice | str, /) -> Stream[Any]:
         index: a name, a slice of positions from 0, or a position.
 
     Raises:
-        GraphError: at build, if a position is negative (use ``take_last``) or a step isn't positive.
+        GraphError: at build, if a position is negative (use ``take_last``) or a step not positive.
         EmptyError: while running, if ``stream[n]`` ends before.
 
     Example:

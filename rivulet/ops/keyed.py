@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.callables import Selector, check_callable, selector
 from rivulet.core.checks import check_whole
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.entries import UNSET
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Group
 from rivulet.ops.batch import Batch
 from rivulet.ops.changes import Changes
@@ -40,7 +39,7 @@ U = TypeVar("U")
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Items(Unary):
     """Node: the group ends here; items go on with their key."""
 
@@ -48,7 +47,7 @@ class Items(Unary):
         return Group(leave="pairs")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Values(Unary):
     """Node: the group ends here; items go on as they are."""
 

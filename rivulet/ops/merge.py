@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from rivulet.core.node import Nary
+from rivulet.core.node import Nary, frozen
 from rivulet.core.stage import Combine
 from rivulet.ops.source import node_of
 
@@ -17,7 +16,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Merge(Nary):
     """Node: the items of several streams as they come."""
 

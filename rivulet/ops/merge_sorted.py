@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.callables import Selector, selector
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.entries import CLOSED
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Nary
+from rivulet.core.node import Nary, frozen
 from rivulet.core.stage import Combine
 from rivulet.ops.source import node_of
 
@@ -23,7 +22,7 @@ U = TypeVar("U")
 _Head = tuple[Any, int, Any, int | None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class MergeSorted(Nary):
     """Node: the items of several sorted streams in order."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from rivulet.core.checks import backoff_of, check_choice, check_types, check_whole
 from rivulet.core.durations import Duration
 from rivulet.core.entries import Failure
-from rivulet.core.node import Node, Output, Unary
+from rivulet.core.node import Node, Output, Unary, frozen
 from rivulet.core.stage import Guard
 from rivulet.errors import GraphError
 from rivulet.ops.to import Sink, writer
@@ -22,7 +21,7 @@ T = TypeVar("T")
 Policy = Literal["raise", "skip"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class OnError(Unary):
     """Node: items that failed above are handled here."""
 
@@ -96,7 +95,7 @@ def on_error(
     check_whole(retries, "on_error", "retries", least=0)
     backoff_of(backoff, "on_error")
     kinds = check_types(types, "on_error")
-    return source.via(OnError(source.node, policy, kinds, retries, backoff))
+    return source.via(OnError(source.node, cast("Any", policy), kinds, retries, backoff))
 
 
 def errors(source: Stream[Any], /) -> Stream[Failure[Any]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.callables import check_callable
-from rivulet.core.node import Output, Unary
+from rivulet.core.node import Output, Unary, frozen
 from rivulet.core.stage import Test
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Partition(Unary):
     """Node: items for which a condition holds, and at its port ``no`` the others."""
 

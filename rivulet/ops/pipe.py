@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from rivulet.core.callables import check_callable, mode_of, name_of
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Transform
 from rivulet.errors import GraphError
 
@@ -23,7 +22,7 @@ E = TypeVar("E")
 F = TypeVar("F")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Pipe(Unary):
     """Node: what a function makes of the items."""
 
@@ -64,7 +63,8 @@ def _builds_graph(fn: Callable[..., Any]) -> bool:
     return name == "Stream" and (isinstance(annotation, str) or module.startswith("rivulet"))
 
 
-Step = Callable[[AsyncIterable[A]], AsyncIterable[B]]
+Step = Callable[["Stream[A]"], AsyncIterable[B]]
+"""A function of an async iterable, such as asyncstdlib's: what it is given is a ``Stream``."""
 
 
 @overload

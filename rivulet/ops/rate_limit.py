@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.checks import check_whole
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Effect
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class RateLimit(Unary):
     """Node: items at a limited rate."""
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.checks import check_whole
 from rivulet.core.logic import Context
-from rivulet.core.node import Leaf, Node
+from rivulet.core.node import Leaf, Node, frozen
 from rivulet.core.stage import Produce
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Repeat(Leaf):
     """Node: a stream again and again."""
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.checks import backoff_of, check_types, check_whole
 from rivulet.core.durations import Duration
 from rivulet.core.logic import Context
-from rivulet.core.node import Leaf, Node
+from rivulet.core.node import Leaf, Node, frozen
 from rivulet.core.stage import Produce
 from rivulet.errors import GraphError, SourceError
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Retry(Leaf):
     """Node: a stream, again when it fails."""
 
@@ -38,6 +36,8 @@ class Retry(Leaf):
 
     async def open(self, context: Context) -> AsyncGenerator[Any, None]:
         """The items, read anew after each failure."""
+        import random
+
         pause = backoff_of(self.backoff, "retry")
         failure: BaseException | None = None
         for attempt in count(1):

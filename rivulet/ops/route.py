@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rivulet.core.callables import check_callable
-from rivulet.core.node import Output, Unary
+from rivulet.core.callables import check_callable, name_of
+from rivulet.core.node import Output, Unary, frozen
 from rivulet.core.stage import Test
 from rivulet.errors import GraphError
 
@@ -19,7 +18,7 @@ T = TypeVar("T")
 REST = "rest"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Route(Unary):
     """Node: items that one way wants, and at its port ``no`` those for the ways after it."""
 
@@ -31,6 +30,10 @@ class Route(Unary):
 
     def ports(self) -> tuple[str, ...]:
         return ("no",)
+
+    @property
+    def label(self) -> str:
+        return f"route({self.way}={name_of(self.predicate)})"
 
 
 def route(

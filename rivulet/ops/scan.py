@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.callables import check_callable
 from rivulet.core.entries import UNSET
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Scan(Unary):
     """Node: the running value of a function."""
 

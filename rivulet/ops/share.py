@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rivulet.core.checks import check_choice, check_whole
-from rivulet.core.node import Leaf, Node
+from rivulet.core.checks import check_whole
+from rivulet.core.node import Leaf, Node, frozen
 from rivulet.core.stage import Produce, Sharing
-from rivulet.ops.buffer import OVERFLOWS, Overflow
+from rivulet.ops.buffer import Overflow, check_overflow
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Share(Leaf):
     """Node: one subscription for several readers."""
 
@@ -83,6 +83,5 @@ def share(
     """
     check_whole(buffer, "share", "buffer")
     check_whole(replay, "share", "replay", least=0)
-    if not callable(overflow):
-        check_choice(overflow, "share", "overflow", OVERFLOWS)
+    check_overflow(overflow, "share")
     return source.via(Share(source.node, buffer, overflow, replay))

@@ -14,17 +14,20 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field
+from operator import length_hint
 from typing import Any, cast
 
 from rivulet.core.callables import is_awaitable, name_of
 from rivulet.core.logic import Context
-from rivulet.core.node import Leaf, Node
+from rivulet.core.node import Leaf, Node, frozen
 from rivulet.core.stage import Produce
+from rivulet.core.text import shortened
 from rivulet.errors import GraphError, SourceError
 
 __all__ = ["Source", "node_of"]
 
 _ENDLESS = (itertools.count, itertools.cycle)
+_SHOWN = (list, tuple, dict, set, frozenset, range, str, bytes)
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class _Use:
     begun: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Source(Leaf):
     """Node: the items of an iterable, of an async iterable, or of what a function gives."""
 
@@ -45,7 +48,7 @@ class Source(Leaf):
         one_shot = _is_one_shot(self.source)
         return Produce(
             open=self.open,
-            replayable=not one_shot and not isinstance(self.source, asyncio.Queue),
+            replayable=not one_shot and not _is_queue(self.source),
             is_async=not _is_plain(self.source),
             is_feed=getattr(self.source, "is_feed", False),
             one_shot=self.source if one_shot else None,
@@ -61,9 +64,8 @@ class Source(Leaf):
         if _is_one_shot(source):
             if self.use.begun or _is_used_up(source):
                 raise SourceError(
-                    f"{name_of(source)} was read already and can be read only once: pass the "
-                    f"function that makes it, as in Stream({name_of(source)}) without calling it, "
-                    f"or a list of its items"
+                    f"{name_of(source)} was read already and can be read only once: pass "
+                    f"{_instead(source)}, or a list of its items"
                 )
             self.use.begun = True
         return _opened(source)
@@ -71,8 +73,9 @@ class Source(Leaf):
     def endless(self, inputs: Sequence[bool]) -> bool:
         source = self.source
         if isinstance(source, itertools.repeat):
-            return repr(source).count(",") == 0
-        return isinstance(source, (*_ENDLESS, asyncio.Queue))
+            return length_hint(cast("object", source), -1) < 0
+        known = isinstance(source, (*_ENDLESS, asyncio.Queue))
+        return known or bool(getattr(source, "endless", False))
 
     @property
     def name(self) -> str:
@@ -80,28 +83,46 @@ class Source(Leaf):
 
     @property
     def label(self) -> str:
-        source = self.source
+        source: object = self.source
         if callable(source) or isinstance(source, Iterator | AsyncIterator):
-            return f"Stream({name_of(source)})"
-        text = repr(cast("object", source))
-        return f"Stream({text if len(text) <= 40 else type(source).__name__})"
+            return f"Stream({name_of(cast('object', source))})"
+        if isinstance(source, _SHOWN):
+            return f"Stream({shortened(source, 40)})"
+        return f"Stream({type(source).__name__})"
 
 
 def _is_one_shot(source: object) -> bool:
-    return isinstance(source, Iterator | AsyncIterator) or inspect.isawaitable(source)
+    if inspect.isawaitable(source):
+        return not asyncio.isfuture(source)
+    return isinstance(source, Iterator | AsyncIterator)
+
+
+def _is_queue(source: object) -> bool:
+    return isinstance(source, asyncio.Queue)
 
 
 def _is_plain(source: object) -> bool:
     """Whether it will be iterated with ``for``, as far as looking tells."""
     if inspect.isgeneratorfunction(source) or (isinstance(source, type) and callable(source)):
         return True
+    if inspect.isawaitable(source):
+        return False
     return isinstance(source, Iterable) and not isinstance(source, AsyncIterable)
+
+
+def _instead(source: object) -> str:
+    """What would do in place of an iterator."""
+    name = name_of(source)
+    made_by_function = inspect.isgenerator(source) or inspect.isasyncgen(source)
+    if made_by_function and name.isidentifier():
+        return f"the function that makes it, as in Stream({name}) without calling it"
+    return "a function that makes it anew"
 
 
 def _is_used_up(source: object) -> bool:
     match source:
-        case AsyncGenerator():
-            return getattr(source, "ag_frame", source) is None
+        case _ if inspect.isasyncgen(source):
+            return source.ag_frame is None
         case _ if inspect.isgenerator(source):
             return source.gi_frame is None
         case _ if inspect.iscoroutine(source):
@@ -113,10 +134,11 @@ def _is_used_up(source: object) -> bool:
 def _opened(source: Any) -> Any:
     if isinstance(source, asyncio.Queue):
         return _from_queue(cast("asyncio.Queue[Any]", source))
+    # A future can be iterated as well, but that is no way to read it.
+    if is_awaitable(source):
+        return _from_awaitable(source)
     if isinstance(source, AsyncIterable | Iterable):
         return cast("Any", source)
-    if inspect.isawaitable(source):
-        return _from_awaitable(source)
     return _from_call(source)
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 from rivulet.core.callables import Selector, check_callable, maybe_async, mode_of, selector
 from rivulet.core.checks import check_whole
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply, Channel, Work
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
 
+Ts = TypeVarTuple("Ts")
 U = TypeVar("U")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Starmap(Unary):
     """Node: what a function gives for each item, taken as its arguments."""
 
@@ -46,8 +46,8 @@ def _spread(fn: Callable[..., Any]) -> Callable[[Iterable[Any]], Any]:
 
 @overload
 def starmap(
-    source: Stream[Any],
-    fn: Callable[..., Awaitable[U]],
+    source: Stream[tuple[*Ts]],
+    fn: Callable[[*Ts], Awaitable[U]],
     /,
     *,
     concurrency: int = 1,
@@ -56,8 +56,8 @@ def starmap(
 ) -> Stream[U]: ...
 @overload
 def starmap(
-    source: Stream[Any],
-    fn: Callable[..., U],
+    source: Stream[tuple[*Ts]],
+    fn: Callable[[*Ts], U],
     /,
     *,
     concurrency: int = 1,

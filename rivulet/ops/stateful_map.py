@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.callables import Selector, check_callable
 from rivulet.core.durations import Duration
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply
 from rivulet.errors import GraphError
 from rivulet.ops.scan import accumulator
@@ -22,7 +21,7 @@ U = TypeVar("U")
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class StatefulMap(Unary):
     """Node: a result and a new state for each item."""
 

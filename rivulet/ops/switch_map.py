@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.callables import check_callable
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Channel, Work
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class SwitchMap(Unary):
     """Node: the items of what a function gives for the newest item."""
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.checks import check_whole
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Expand
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class TakeLast(Unary):
     """Node: the last items."""
 

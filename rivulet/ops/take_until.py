@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.callables import is_awaitable
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.entries import CLOSED
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Binary, Unary
+from rivulet.core.node import Binary, Unary, frozen
 from rivulet.core.stage import Combine, Test
 from rivulet.errors import GraphError
 from rivulet.ops.source import node_of
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class TakeUntil(Unary):
     """Node: the items before a time has passed, a condition holds or something is done."""
 
@@ -72,6 +70,9 @@ class TakeUntil(Unary):
             await (signal.wait() if isinstance(signal, asyncio.Event) else signal)
             end()
 
+        def call(_: Any) -> bool:
+            return not over
+
         def on_start() -> Iterable[Any]:
             if isinstance(signal, Awaitable | asyncio.Event):
                 context.spawn(wait)
@@ -83,13 +84,13 @@ class TakeUntil(Unary):
             end()
             return ()
 
-        return Logic(call=lambda _: not over, on_start=on_start, on_timer=on_timer)
+        return Logic(call=call, on_start=on_start, on_timer=on_timer)
 
     def endless(self, inputs: Sequence[bool]) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class TakeUntilOther(Binary):
     """Node: the items before another stream gives one."""
 
@@ -149,12 +150,14 @@ def take_until(
 
     Source: ``take_until`` of ReactiveX; the condition as aiostream's ``until``.
     """
-    if isinstance(signal, AsyncIterable) and not inspect.iscoroutine(signal):
-        return source.via(TakeUntilOther(source.node, node_of(signal)))
-    if not (callable(signal) or isinstance(signal, asyncio.Event) or is_awaitable(signal)):
-        if isinstance(signal, Iterable) and not isinstance(signal, str):
+    given: Any = signal
+    if isinstance(given, AsyncIterable):
+        return source.via(TakeUntilOther(source.node, node_of(given)))
+    if not (callable(given) or isinstance(given, asyncio.Event) or is_awaitable(given)):
+        if isinstance(given, Iterable) and not isinstance(given, str):
             raise GraphError(
-                f"take_until needs a duration, a condition, an awaitable or a stream, not {signal!r:.100}"
+                f"take_until needs a duration, a condition, an awaitable or a stream, not "
+                f"{given!r:.100}: make a stream of it with Stream(...)"
             )
-        seconds(signal, "take_until", zero=True)  # pyright: ignore[reportArgumentType]
-    return source.via(TakeUntil(source.node, signal))
+        seconds(given, "take_until", zero=True)
+    return source.via(TakeUntil(source.node, given))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Effect
 from rivulet.errors import GraphError
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Timeout(Unary):
     """Node: items, or an error when nothing comes."""
 
@@ -36,7 +35,7 @@ class Timeout(Unary):
         total = None if self.total is None else seconds(self.total, "total")
         begun = 0.0
         since = 0.0
-        any_item = busy = False
+        any_item = busy = armed = False
 
         def on_start() -> Iterable[Any]:
             nonlocal begun, since
@@ -67,8 +66,11 @@ class Timeout(Unary):
 
         def after() -> None:
             # Only the time spent waiting for the source counts, not what is done with an item.
-            nonlocal busy, since
+            nonlocal armed, busy, since
             busy, since = False, context.now()
+            if not armed:
+                armed = True
+                wake()
 
         def on_timer(now: float) -> Iterable[Any]:
             for when, what in limits():

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, MutableSequence, MutableSet
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rivulet.core.callables import check_callable, is_awaitable, plain
 from rivulet.core.durations import Duration
-from rivulet.core.node import Unary
+from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Effect
 from rivulet.errors import GraphError
 
@@ -22,7 +21,7 @@ T = TypeVar("T")
 Sink = Callable[[Any], object] | MutableSequence[Any] | MutableSet[Any] | asyncio.Queue[Any]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class To(Unary):
     """Node: items into a sink."""
 

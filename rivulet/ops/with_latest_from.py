@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.entries import CLOSED, UNSET
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Nary
+from rivulet.core.node import Nary, frozen
 from rivulet.core.stage import Combine
 from rivulet.ops.source import node_of
 
@@ -22,7 +21,7 @@ C = TypeVar("C")
 StreamLike = AsyncIterable[B] | Iterable[B]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class WithLatestFrom(Nary):
     """Node: items with the newest of other streams."""
 

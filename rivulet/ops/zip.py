@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.entries import CLOSED
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Nary
+from rivulet.core.node import Nary, frozen
 from rivulet.core.stage import Combine
 from rivulet.ops.source import node_of
 
@@ -24,7 +23,7 @@ D = TypeVar("D")
 StreamLike = AsyncIterable[B] | Iterable[B]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Zip(Nary):
     """Node: items of several streams by position."""
 

@@ -98,7 +98,7 @@ def _walks(w: Writer) -> None:
         stage = w.stage(node)
         if isinstance(stage, Group) and not stage.leave:
             walks.close_group(w, node)
-    if w.has_policy(w.region.root):
+    if w.plan.has_policy(w.region.root):
         walks.routed(w)
     written: set[Node] = set()
     parts = 0
@@ -145,7 +145,7 @@ def _body(w: Writer, item: Item) -> None:
             passes = w.name(root, "_passes") if "passes" in w.hooks(root) else ""
             walks.move(w, root, f"{passes}({item.t})" if passes else item.t)
         signs = True
-    if w.has_policy(root):
+    if w.plan.has_policy(root):
         with w.block(f"{'elif' if signs else 'if'} {item.x}.__class__ is {w.use('Failed')}:"):
             w.line(f"await failed({item.x}.failure, {item.t})")
         signs = True

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rivulet.core.node import Node, ancestors
+from rivulet.core.node import Node, ancestors, frozen
 from rivulet.core.stage import Channel, Combine, Guard, Produce, Stage, Stamp, Step, Transform
 from rivulet.errors import GraphError
 
 __all__ = ["Deliver", "Plan", "Put", "Reach", "Region", "plan"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Put(Node):
     """The end of a branch that hands its items over to a boundary, or out of the graph."""
 
@@ -28,7 +28,7 @@ class Put(Node):
         return "the reader" if self.to is None else self.to.label
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Deliver(Node):
     """The end of a branch that was asked for: its items are results of the run."""
 
@@ -101,6 +101,11 @@ class Plan:
     reach: Mapping[Node, Reach]
     rejoining: frozenset[Node]
     stamps: bool
+
+    def has_policy(self, node: Node) -> bool:
+        """Whether the failure of a node's own call goes to policies, on every path below."""
+        reach = self.reach[node]
+        return not reach.bare and bool(reach.guards)
 
     def takes(self, node: Node, error: BaseException) -> bool:
         """Whether every path below a node has a policy that takes an error of it."""
@@ -234,7 +239,7 @@ class _Planner:
                     bare = True
                 elif isinstance(child, Put) and child.to is None:
                     bare = bare or not self.guarded
-                    guards.add(child)
+                    guards |= {child} if self.guarded else set()
                 elif isinstance(child, Put):
                     assert child.to is not None
                     guards |= found[child.to].guards

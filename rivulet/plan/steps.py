@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -111,7 +111,7 @@ def _logic(w: Writer, node: Node, item: Item, suffix: str = "") -> str:
 
 
 @contextmanager
-def _guarded(w: Writer, node: Node, item: Item) -> Iterator[None]:
+def _guarded(w: Writer, node: Node, item: Item) -> Generator[None]:
     """The lines that may fail; what comes after them is written in the ``else`` of a ``try``."""
     with w.block("try:"):
         yield
@@ -122,7 +122,7 @@ def _guarded(w: Writer, node: Node, item: Item) -> Iterator[None]:
 
 
 @contextmanager
-def _after_guard(w: Writer, guarded: bool) -> Iterator[None]:
+def _after_guard(w: Writer, *, guarded: bool) -> Generator[None]:
     if not guarded:
         yield
         return
@@ -131,8 +131,8 @@ def _after_guard(w: Writer, guarded: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _maybe_guarded(w: Writer, node: Node, item: Item) -> Iterator[bool]:
-    guarded = w.has_policy(node)
+def _maybe_guarded(w: Writer, node: Node, item: Item) -> Generator[bool]:
+    guarded = w.plan.has_policy(node)
     if not guarded:
         yield False
         return
@@ -162,7 +162,7 @@ def _apply(w: Writer, node: Node, stage: Apply, item: Item) -> None:
             target = _target(w, name, item)
             call = f"{_called(w, node, stage, item)}({_arguments(w, node, stage, item)})"
             _take(w, name, target, call, node, item.x)
-    with _after_guard(w, guarded):
+    with _after_guard(w, guarded=guarded):
         below(w, node, replace(item, x=target, own=item.own or target != item.x))
 
 
@@ -221,7 +221,7 @@ def _test(w: Writer, node: Node, stage: Test, item: Item) -> None:
                     node,
                     item.x,
                 )
-    with _after_guard(w, guarded):
+    with _after_guard(w, guarded=guarded):
         if other and not main and not w.shape.counted:
             with w.block(f"if not {condition}:", node, item.x):
                 below(w, node, item, "no")
@@ -244,14 +244,14 @@ def _expand(w: Writer, node: Node, stage: Expand, item: Item) -> None:
         return
     pair = stage.stamps in ("own", "need")
     out = Item(w.variable(), w.variable("t") if pair else item.t, item.g)
-    if w.has_policy(node):
+    if w.plan.has_policy(node):
         outputs = w.variable("r")
         with _guarded(w, node, item):
             arguments = _arguments(w, node, stage, item)
             w.line(f"{outputs} = {_logic(w, node, item)}({arguments})", node, item.x)
     else:
         outputs = f"{_logic(w, node, item)}({_arguments(w, node, stage, item)})"
-    with _after_guard(w, w.has_policy(node)):
+    with _after_guard(w, guarded=w.plan.has_policy(node)):
         head = f"for {out.x}, {out.t} in" if pair else f"for {out.x} in"
         with w.block(f"{head} {outputs}:", node, item.x):
             _count(w, node)
@@ -263,49 +263,53 @@ def _expand(w: Writer, node: Node, stage: Expand, item: Item) -> None:
 
 def _expand_by_function(w: Writer, node: Node, stage: Expand, item: Item) -> None:
     name = w.name(node)
-    mode = w.shape.modes[name]
     out = replace(item, x=w.variable(), own=True)
-    if w.has_policy(node):
-        inner = w.variable("inner")
-        with _guarded(w, node, item):
-            arguments = _arguments(w, node, stage, item)
-            w.line(f"{inner} = {w.use('each')}({name}({arguments}))", node, item.x)
-        with _after_guard(w, True), w.block(f"async with {w.use('closing')}({inner}):"):
-            with w.block("while True:"):
-                with w.block("try:"):
-                    w.line(f"{out.x} = await anext({inner})", node, item.x)
-                with w.block("except StopAsyncIteration:"):
-                    w.line("break")
-                with w.block("except Exception as error:"):
-                    t = item.t if w.carries(node) else "None"
-                    w.line(f"await failed_{base(w.plan, node)}({item.x}, {t}, error)")
-                    w.line("break")
-                _count(w, node)
-                below(w, node, out)
-                _leave_early(w, node, always=True)
+    if w.plan.has_policy(node):
+        _expand_guarded(w, node, stage, item, out)
         return
-    arguments = _arguments(w, node, stage, item)
-    if mode == "sync":
-        with w.block(f"for {out.x} in {name}({arguments}):", node, item.x):
-            _count(w, node)
-            below(w, node, out)
-            _leave_early(w, node, always=True)
+    call = f"{name}({_arguments(w, node, stage, item)})"
+    if w.shape.modes[name] == "sync":
+        with w.block(f"for {out.x} in {call}:", node, item.x):
+            _each_output(w, node, out)
         return
     inner = w.variable("inner")
-    match mode:
+    match w.shape.modes[name]:
         case "agen":
-            w.line(f"{inner} = {name}({arguments})", node, item.x)
+            w.line(f"{inner} = {call}", node, item.x)
         case "unknown":
-            w.line(f"{inner} = {name}({arguments})", node, item.x)
+            w.line(f"{inner} = {call}", node, item.x)
             w.line(f"{w.use('settle')}({name!r}, {inner})", node, item.x)
             w.line(f"{inner} = {w.use('each')}({inner})", node, item.x)
         case _:
-            w.line(f"{inner} = {w.use('each')}({name}({arguments}))", node, item.x)
-    with w.block(f"async with {w.use('closing')}({inner}):"):
-        with w.block(f"async for {out.x} in {inner}:", node, item.x):
-            _count(w, node)
-            below(w, node, out)
-            _leave_early(w, node, always=True)
+            w.line(f"{inner} = {w.use('each')}({call})", node, item.x)
+    closing = w.block(f"async with {w.use('closing')}({inner}):")
+    with closing, w.block(f"async for {out.x} in {inner}:", node, item.x):
+        _each_output(w, node, out)
+
+
+def _expand_guarded(w: Writer, node: Node, stage: Expand, item: Item, out: Item) -> None:
+    """The same by hand, so that only the function's own iterator is inside of the ``try``."""
+    inner, name = w.variable("inner"), w.name(node)
+    with _guarded(w, node, item):
+        arguments = _arguments(w, node, stage, item)
+        w.line(f"{inner} = {w.use('each')}({name}({arguments}))", node, item.x)
+    closing = w.block(f"async with {w.use('closing')}({inner}):")
+    with _after_guard(w, guarded=True), closing, w.block("while True:"):
+        with w.block("try:"):
+            w.line(f"{out.x} = await anext({inner})", node, item.x)
+        with w.block("except StopAsyncIteration:"):
+            w.line("break")
+        with w.block("except Exception as error:"):
+            t = item.t if w.carries(node) else "None"
+            w.line(f"await failed_{base(w.plan, node)}({item.x}, {t}, error)")
+            w.line("break")
+        _each_output(w, node, out)
+
+
+def _each_output(w: Writer, node: Node, out: Item) -> None:
+    _count(w, node)
+    below(w, node, out)
+    _leave_early(w, node, always=True)
 
 
 def _leave_early(w: Writer, node: Node, *, always: bool = False) -> None:
@@ -339,7 +343,7 @@ def _effect(w: Writer, node: Node, stage: Effect, item: Item) -> None:
                 case _:
                     awaited = f"{w.use('awaited')}[r.__class__]"
                     w.line(f"if (r := {call}) is not None and {awaited}: await r", node, item.x)
-    with _after_guard(w, guarded):
+    with _after_guard(w, guarded=guarded):
         below(w, node, item)
     if "after" in w.hooks(node):
         w.line(f"{w.name(node, '_after')}()")
@@ -350,16 +354,16 @@ def _stamp(w: Writer, node: Node, stage: Stamp, item: Item) -> None:
         below(w, node, item)
         return
     t = w.variable("t")
-    clock = w.name(node, "_clock")
+    clock, part = w.name(node, "_clock"), ""
     with _maybe_guarded(w, node, item) as guarded:
         w.line(f"{t} = {w.name(node)}({item.x})", node, item.x)
         if stage.partition is not None:
             name = w.name(node, "_partition")
             part = w.variable("v")
             _take(w, name, part, f"{name}({item.x})", node, item.x)
-    with _after_guard(w, guarded):
+    with _after_guard(w, guarded=guarded):
         if stage.idle is not None:
-            w.line(f"{w.name(node, '_heard')}({part if stage.partition is not None else ''})")
+            w.line(f"{w.name(node, '_heard')}({part})")
         told = w.tells(node)
         opened, w.open = w.open, (*w.open, *(n for n in w.timed if w.is_below(n, node)))
         if stage.partition is not None:
@@ -442,7 +446,7 @@ def _group(w: Writer, node: Node, stage: Group, item: Item) -> None:
     with _maybe_guarded(w, node, item) as guarded:
         _take(w, name, key, f"{name}({item.x})", node, item.x)
         w.line(f"{g} = {w.name(node, '_state')}({key})", node, item.x)
-    with _after_guard(w, guarded):
+    with _after_guard(w, guarded=guarded):
         if stage.max_keys is not None:
             w.line(f"for g in {w.name(node, '_spare')}(): await close_{base(w.plan, node)}(g)")
         below(w, node, replace(item, g=g))

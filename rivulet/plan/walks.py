@@ -176,7 +176,7 @@ def routed(w: Writer) -> None:
 def _route(w: Writer, node: Node) -> None:
     for child in w.every(node):
         if isinstance(child, Put):
-            beyond = child.to is None or w.has_policy(child.to)
+            beyond = child.to is None or w.plan.has_policy(child.to)
             if beyond:
                 given = "failure, t" if w.carries(child) else "failure"
                 fail = w.name(child, "_fail")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -28,7 +28,7 @@ from rivulet.plan.graph import Deliver, Plan, Put, Region
 __all__ = ["Item", "Place", "Shape", "Writer", "base"]
 
 DEEPEST = 16
-"""Levels of indentation after which a branch goes into a function of its own (CPython takes 100)."""
+"""Levels of indentation after which a branch gets a function of its own (CPython takes 100)."""
 MOST_BLOCKS = 8
 """Nested loops and ``try`` after which it does (CPython takes 20)."""
 
@@ -137,7 +137,9 @@ class Writer:
             self.busy[len(self.lines)] = self.open
 
     @contextmanager
-    def block(self, head: str, node: Node | None = None, item: str | None = None) -> Iterator[None]:
+    def block(
+        self, head: str, node: Node | None = None, item: str | None = None
+    ) -> Generator[None]:
         """A block of code; one that stays empty gets a ``pass``."""
         self.line(head, node, item)
         nested = head.startswith(("for", "async", "while", "try"))
@@ -153,7 +155,7 @@ class Writer:
     @contextmanager
     def function(
         self, name: str, parameters: str = "", *, loop: bool = False, checks: bool = False
-    ) -> Iterator[None]:
+    ) -> Generator[None]:
         """One of the functions that the code gives.
 
         Args:
@@ -260,7 +262,7 @@ class Writer:
         stage = self.stage(node)
         if isinstance(stage, Port):
             return False
-        if not isinstance(stage, Apply | Test | Expand | Effect) or self.has_policy(node):
+        if not isinstance(stage, Apply | Test | Expand | Effect) or self.plan.has_policy(node):
             return True
         name = base(self.plan, node)
         modes = [name, *(f"{name}_by{number}" for number in range(len(stage.select)))]
@@ -271,11 +273,6 @@ class Writer:
     def may_stray(self, node: Node) -> bool:
         """Whether a function above a sink could have given an awaitable in place of an item."""
         return any(base(self.plan, above) in self.shape.strays for above in self.above(node))
-
-    def has_policy(self, node: Node) -> bool:
-        """Whether the failure of a node's own call goes to a policy below."""
-        reach = self.plan.reach[node]
-        return not reach.bare and bool(reach.guards)
 
     # Time
 

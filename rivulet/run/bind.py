@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from rivulet.core.callables import is_awaitable, mode_of, plain
 from rivulet.core.entries import Failure
-from rivulet.core.logic import Logic
+from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Node
 from rivulet.core.stage import Combine, Effect, Group, Guard, Stamp, Step, Transform
 from rivulet.core.time import FOREVER, NEVER, Clock, stamper
@@ -17,10 +17,8 @@ from rivulet.plan.graph import Deliver, Plan, Put, Region
 from rivulet.plan.writer import Shape, Writer, base
 from rivulet.run.clocks import SourceClock
 from rivulet.run.groups import Groups
+from rivulet.run.inbox import Lane
 from rivulet.run.pipe import Pipe
-
-if TYPE_CHECKING:
-    from rivulet.run.region import Loop
 
 __all__ = ["Bound", "bind", "retried"]
 
@@ -39,14 +37,57 @@ class Bound:
         self.is_timed = False
 
 
-def bind(loop: Loop, plan: Plan, region: Region, shape: Shape) -> None:
+def bind(loop: Host, plan: Plan, region: Region, shape: Shape) -> None:
     """Make the logic of every stage, and give each name of the code what it stands for."""
     _Binder(loop, plan, region, shape).run()
 
 
+class Host(Protocol):
+    """What the bound names need of the loop that they belong to."""
+
+    bound: Bound
+    lanes: dict[Put, Lane]
+    failures: dict[Node, int]
+
+    def context(self, node: Node, *, grouped: bool = False) -> Context:
+        """What a stage sees of the run."""
+        ...
+
+    def now(self) -> float:
+        """The run's clock."""
+        ...
+
+    def wake_at(self, node: Node, when: float) -> None:
+        """Have a stage's timer walk run at a time."""
+        ...
+
+    def poke(self, node: Node) -> None:
+        """Have a look at a stage soon."""
+        ...
+
+    def end(self, node: Node) -> None:
+        """A stage wants no more items."""
+        ...
+
+    def caught(self, node: Node, item: Any, error: BaseException) -> Failure[Any]:
+        """A stage failed."""
+        ...
+
+    async def over_inside(self, node: Node) -> bool:
+        """Whether nothing below wants more."""
+        ...
+
+    async def over_inside_pipe(self, node: Node, this: asyncio.Task[Any]) -> bool:
+        """The same in the loop of a stepped pipe."""
+        ...
+
+
 class _Binder:
-    def __init__(self, loop: Loop, plan: Plan, region: Region, shape: Shape) -> None:
-        self.loop, self.plan, self.region, self.shape = loop, plan, region, shape
+    def __init__(self, loop: Host, plan: Plan, region: Region, shape: Shape) -> None:
+        self.loop = loop
+        self.plan = plan
+        self.region = region
+        self.shape = shape
         self.writer = Writer(plan, region, shape)
         self.bound = loop.bound
         self.bound.is_timed = bool(self.writer.timed)

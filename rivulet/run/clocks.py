@@ -20,7 +20,7 @@ class SourceClock(Clock):
     and ``observe`` gives it.
     """
 
-    __slots__ = ("_advance", "_after", "_heard", "_now", "_tops", "_wake", "_wait", "last_delay")
+    __slots__ = ("_advance", "_after", "_heard", "_now", "_tops", "_wait", "_wake", "last_delay")
 
     def __init__(
         self, stage: Stamp, now: Callable[[], float], wake: Callable[[float], None]

@@ -14,14 +14,15 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
     What they raise is taken as seen.
     """
-    left = {task for task in tasks if not task.done()}
+    left: set[asyncio.Task[Any]] = {task for task in tasks if not task.done()}
     ended = set(left)
     interrupted: asyncio.CancelledError | None = None
     for task in left:
         task.cancel()
     while left:
         try:
-            _, left = await asyncio.wait(left)
+            await asyncio.wait(left)
+            left.clear()
         except asyncio.CancelledError as error:
             # Asked again to hurry: so are they, but none is left behind.
             interrupted = error

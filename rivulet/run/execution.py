@@ -12,6 +12,7 @@ from typing import Any, final
 from rivulet.core.entries import Failure
 from rivulet.core.node import Node
 from rivulet.core.stage import Channel, Combine, Produce
+from rivulet.core.text import shortened
 from rivulet.plan.code import write
 from rivulet.plan.graph import Plan, plan
 from rivulet.plan.writer import Shape
@@ -20,7 +21,7 @@ from rivulet.run.channels import channel
 from rivulet.run.ending import end_tasks
 from rivulet.run.inbox import Inbox, SelectiveInbox, SharedInbox
 from rivulet.run.loop import Loop
-from rivulet.run.notes import annotate, described, note, shortened
+from rivulet.run.notes import annotate, described, note
 from rivulet.run.work import work
 
 __all__ = ["Execution", "Reading", "items"]
@@ -330,7 +331,7 @@ class Reading:
     @property
     def is_open(self) -> bool:
         """Whether it has not come to its end."""
-        return self.entries.ag_frame is not None
+        return getattr(self.entries, "ag_frame", None) is not None
 
     def stop(self) -> bool:
         """Stop in order; tells whether that is done, or the reader's wait has to be cancelled."""

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, final
@@ -48,7 +48,7 @@ async def run_nodes(
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible() -> Generator[None]:
     """In a notebook's kernel, keep the event loop turning so that its stop button is noticed."""
     if "ipykernel" not in sys.modules:
         yield
@@ -130,12 +130,14 @@ def _in_thread(main: Coroutine[Any, Any, R]) -> R:
         except BaseException as error:  # noqa: BLE001  # it is raised in the thread that waits
             failure.append(error)
 
+    caller = asyncio.current_task()
     thread = threading.Thread(target=target, name="rivulet-run", daemon=True)
     thread.start()
     try:
         while thread.is_alive():
             thread.join(TICK)
-    except KeyboardInterrupt:
+            _check_interrupted(caller)
+    except BaseException:
         for loop, task in started:
             loop.call_soon_threadsafe(task.cancel)
         thread.join()
@@ -143,6 +145,12 @@ def _in_thread(main: Coroutine[Any, Any, R]) -> R:
     if failure:
         raise failure[0]
     return result[0]
+
+
+def _check_interrupted(caller: asyncio.Task[Any] | None) -> None:
+    """Look whether ``asyncio.run`` cancelled its task on Ctrl-C while that held still for a thread."""
+    if caller is not None and caller.cancelling():
+        raise asyncio.CancelledError
 
 
 @final

@@ -12,21 +12,19 @@ from rivulet.core.stage import Channel, Sharing
 from rivulet.run.channels import channel
 from rivulet.run.ending import end_tasks
 from rivulet.run.inbox import Inbox, Lane
-from rivulet.run.stuck import Inlet, Outlet
+from rivulet.run.stuck import Party
 
 __all__ = ["Hub"]
 
 
 @final
-class Hub:
+class Hub(Party):
     """Reads a graph once and hands each entry to every reader.
 
     It begins with the first reader and ends with the last, whichever runs they belong to.
     """
 
     def __init__(self, sharing: Sharing, *, stamped: bool) -> None:
-        self.waits_for_room: Inlet | None = None
-        self.waits_for_items: Outlet | None = None
         self.stamped = stamped
         self._sharing = sharing
         self._last: deque[Any] = deque(maxlen=sharing.replay)
@@ -72,7 +70,7 @@ class Hub:
                         lane = inbox.lanes[0]
                         if self._put(lane, entry):
                             await lane.room()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # it is the readers who raise it
             self._end(error)
         else:
             self._end(None)

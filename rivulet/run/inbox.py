@@ -133,8 +133,10 @@ class Inbox(ABC):
     """What one loop reads of others."""
 
     def __init__(self, *, rejoins: bool = False) -> None:
-        """Args:
-        rejoins: the lanes come from one source, so that loops may wait for each other.
+        """Make an inbox without lanes.
+
+        Args:
+            rejoins: the lanes come from one source, so that loops may wait for each other.
         """
         self.lanes: list[Lane] = []
         self.reader: Party | None = None
@@ -256,9 +258,11 @@ class SharedInbox(Inbox):
     """Entries in the order of arrival; every lane is wanted."""
 
     def __init__(self, *, most: int | None = None, rejoins: bool = False) -> None:
-        """Args:
-        most: how many entries are taken at once.
-        rejoins: as for every inbox.
+        """Make an inbox without lanes.
+
+        Args:
+            most: how many entries are taken at once.
+            rejoins: the lanes come from one source, so that loops may wait for each other.
         """
         super().__init__(rejoins=rejoins)
         self._most = most
@@ -398,9 +402,9 @@ class SelectiveInbox(Inbox):
 
     def pull(self) -> Iterator[Any] | None:
         for lane, entries in zip(self.lanes, self._entries, strict=True):
-            if entries and entries[0][1] is MARK:
-                if (entry := self._read_marks(lane, entries)) is not None:
-                    return iter((entry,))
+            mark = self._read_marks(lane, entries)
+            if mark is not None:
+                return iter((mark,))
             if entries and entries[0][1] is CLOSED:
                 return self._read_end(lane, entries)
             if not entries and (error := self._errors.get(lane.index)) is not None:
@@ -428,12 +432,13 @@ class SelectiveInbox(Inbox):
         return iter((entry,))
 
     def _read_marks(self, lane: Lane, entries: deque[Any]) -> Any:
+        """Take the marks in front of a lane; a mark of all lanes together if that has moved."""
+        if not entries or entries[0][1] is not MARK:
+            return None
         while entries and entries[0][1] is MARK:
             watermark = entries.popleft()[2]
-            if watermark == IDLE:
-                lane.idle = True
-            else:
-                lane.idle = False
+            lane.idle = watermark == IDLE
+            if not lane.idle:
                 lane.watermark = max(lane.watermark, watermark)
         lane.wake()
         watermark = self.lowest()

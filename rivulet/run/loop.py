@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import islice
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 from rivulet.core.callables import is_awaitable, may_stray, name_of
 from rivulet.core.entries import CLOSED, END, IDLE, MARK, NEED, OUT, Failed, Failure
+from rivulet.core.iteration import close_iterator, each
 from rivulet.core.logic import Context
 from rivulet.core.node import Node
 from rivulet.core.stage import Expand, Produce
@@ -27,8 +28,7 @@ from rivulet.run.inbox import Inbox, Lane
 from rivulet.run.notes import annotate
 from rivulet.run.pipe import current
 from rivulet.run.pulse import pulse
-from rivulet.run.stuck import Inlet, Outlet
-from rivulet.run.work import each
+from rivulet.run.stuck import Party
 
 if TYPE_CHECKING:
     from rivulet.run.execution import Execution, Reading
@@ -60,8 +60,7 @@ class _Closing:
         return self._iterator
 
     async def __aexit__(self, *_: object) -> None:
-        if (aclose := getattr(self._iterator, "aclose", None)) is not None:
-            await aclose()
+        await close_iterator(self._iterator)
 
 
 @final
@@ -130,7 +129,7 @@ class _Context(Context):
 
 
 @final
-class Loop:
+class Loop(Party):
     """One region while it runs.
 
     Attributes:
@@ -154,8 +153,6 @@ class Loop:
         self.source: Any = None
         self.error: BaseException | None = None
         self.failures: dict[Node, int] = {}
-        self.waits_for_room: Inlet | None = None
-        self.waits_for_items: Outlet | None = None
         self.shape = Shape()
         self.bound = Bound()
         self.code: Code | None = None
@@ -272,8 +269,8 @@ class Loop:
             opened = stage.open(self.context(self.region.root))
             if is_awaitable(opened):
                 opened = await opened
-            if hasattr(type(opened), "__aiter__"):
-                self.source = aiter(opened)
+            if isinstance(opened, AsyncIterable):
+                self.source = aiter(cast("AsyncIterable[Any]", opened))
             else:
                 self.source = iter(opened)
                 self.shape.source = "sync"
@@ -620,14 +617,11 @@ class Loop:
             awaited = True
         else:
             awaited = False
-            if hasattr(type(result), "__aiter__"):
+            if isinstance(result, AsyncIterable):
                 mode = "agen"
             else:
-                try:
-                    if not result:
-                        return False
-                except Exception:  # noqa: BLE001  # an array has no truth value: it is a value
-                    pass
+                if _is_falsy(result):
+                    return False
                 mode = "sync"
         self.shape.modes[name] = mode
         if mode == "sync" and may_stray(self._namespace[name]):
@@ -644,8 +638,8 @@ class Loop:
         culprits = [name] if name is not None else sorted(self.shape.strays)
         functions = ", ".join(name_of(self._namespace[culprit]) for culprit in culprits)
         raise StrayAwaitableError(
-            f"{functions} gave plain values at first and now gave {name_of(value)}, which has to be "
-            f"awaited: wrap the function in maybe_async(...), which looks at every result"
+            f"{functions} gave plain values at first and now gave {name_of(value)}, which has to "
+            f"be awaited: wrap the function in maybe_async(...), which looks at every result"
         )
 
     # Failures
@@ -667,7 +661,7 @@ class Loop:
         reading = self.execution.reading(
             node,
             stamps=for_node in self.plan.stamped,
-            guarded=stage.guards and bool(self.plan.reach[for_node].guards),
+            guarded=stage.guards and self.plan.has_policy(for_node),
         )
         self._readings.append(reading)
         return reading.entries
@@ -700,7 +694,14 @@ class Loop:
         if isinstance(self.source, Inbox):
             yield self.source.close()
         elif self.source is not None:
-            yield _close_source(self.source)
+            yield close_iterator(self.source)
+
+
+def _is_falsy(value: Any) -> bool:
+    try:
+        return not value
+    except Exception:  # noqa: BLE001  # an array has no truth value, and is no falsy one
+        return False
 
 
 async def _nothing() -> AsyncGenerator[Any, None]:
@@ -714,10 +715,3 @@ async def _call_close(
     result = close(error)
     if is_awaitable(result):
         await result
-
-
-async def _close_source(source: Any) -> None:
-    if (aclose := getattr(source, "aclose", None)) is not None:
-        await aclose()
-    elif isinstance(source, Iterable) and (close := getattr(source, "close", None)) is not None:
-        close()

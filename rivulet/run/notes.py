@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rivulet.core.node import Node
+from rivulet.core.text import shortened
 
 if TYPE_CHECKING:
     from rivulet.run.loop import Loop
@@ -71,12 +72,3 @@ def _place(traceback: TracebackType | None, loop: Loop) -> tuple[Node, str | Non
                 found = (place.node, item)
         traceback = traceback.tb_next
     return found
-
-
-def shortened(item: object) -> str:
-    """The repr of an item, cut; a repr that fails doesn't hide the error."""
-    try:
-        text = repr(item)
-    except Exception as error:  # noqa: BLE001  # the item's own repr may raise anything
-        return f"<{type(item).__name__} whose repr raised {type(error).__name__}>"
-    return text if len(text) <= 200 else text[:197] + "..."

@@ -14,9 +14,10 @@ import asyncio
 import sys
 from asyncio import tasks
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator
+from contextlib import suppress
 from types import coroutine
-from typing import Any, Protocol, final
+from typing import Any, Protocol, cast, final
 
 from rivulet.core.entries import END, NEED, OUT
 from rivulet.errors import GraphError
@@ -198,7 +199,7 @@ class Pipe:
         self._poke = poke
         self._over = over
         self._items: Any = None
-        self._generator: Generator[Any, Any, None] = self._drive()
+        self._generator: Any = self._drive()
         self._future: asyncio.Future[Any] | None = None
         self._suspended = False
         self._must_cancel = False
@@ -226,11 +227,11 @@ class Pipe:
 
     def _open(self) -> Any:
         items = self._fn(self._feed)
-        if not hasattr(type(items), "__aiter__"):
+        if not isinstance(items, AsyncIterable):
             raise GraphError(
                 f"a function given to pipe must give an async iterable, not {items!r:.100}"
             )
-        return aiter(items)
+        return aiter(cast("AsyncIterable[Any]", items))
 
     def _run(self, action: Callable[[Any], Any], value: Any) -> Any:
         """Send or throw something into the function, under its own identity."""
@@ -364,17 +365,15 @@ class Pipe:
         self.done = self._feed.ended = True
         self._slow()
         if self._asks():
-            try:
+            with suppress(asyncio.CancelledError, StopAsyncIteration):
                 await _see_through(self._generator)
-            except (asyncio.CancelledError, StopAsyncIteration):
-                pass
         self._generator.close()
         if (aclose := getattr(self._items, "aclose", None)) is not None:
             await aclose()
 
 
 @coroutine
-def _see_through(generator: Generator[Any, Any, None]) -> Generator[Any, Any, None]:
+def _see_through(generator: Any) -> Generator[Any, Any, None]:
     """Throw a cancellation into something begun, and drive it to its end."""
     given = generator.throw(asyncio.CancelledError())
     while given is not NEED and given is not OUT:

@@ -8,7 +8,7 @@ it for a turn. The thread lives as long as such loops run, and looks rarely whil
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol, final
 
@@ -35,7 +35,7 @@ class _Pulse:
         self._none_left = threading.Event()
 
     @contextmanager
-    def watching(self, loop: _Watched) -> Iterator[None]:
+    def watching(self, loop: _Watched) -> Generator[None]:
         """Look at a loop while this lasts."""
         self._watch(loop)
         try:

@@ -10,7 +10,7 @@ from rivulet.errors import StuckError
 __all__ = ["Inlet", "Outlet", "Party", "check_stuck"]
 
 
-class Party(Protocol):
+class Party:
     """A loop that reads from boundaries and writes to them.
 
     Attributes:
@@ -18,22 +18,27 @@ class Party(Protocol):
         waits_for_items: the end of a boundary that it waits to read from.
     """
 
-    waits_for_room: Inlet | None
-    waits_for_items: Outlet | None
+    waits_for_room: Inlet | None = None
+    waits_for_items: Outlet | None = None
 
 
 class Inlet(Protocol):
-    """The end of a boundary that one loop writes to.
+    """The end of a boundary that one loop writes to."""
 
-    Attributes:
-        title: what to call it in an error.
-        writer: the loop that writes; None for something outside.
-        reader: the loop that reads at the other end; None for something outside.
-    """
+    @property
+    def title(self) -> str:
+        """What to call it in an error."""
+        ...
 
-    title: str
-    writer: Party | None
-    reader: Party | None
+    @property
+    def writer(self) -> Party | None:
+        """The loop that writes; None for something outside."""
+        ...
+
+    @property
+    def reader(self) -> Party | None:
+        """The loop that reads at the other end; None for something outside."""
+        ...
 
     @property
     def has_room(self) -> bool:

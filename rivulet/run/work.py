@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any, final
 
 from rivulet.core.callables import is_awaitable, mode_of, plain
 from rivulet.core.entries import MARK, Failed, Failure
+from rivulet.core.iteration import each
 from rivulet.core.stage import Work
 from rivulet.run.ending import end_tasks
 from rivulet.run.inbox import Inbox, Lane
 
-__all__ = ["FlatWork", "OrderedWork", "UnorderedWork", "each", "work"]
+__all__ = ["FlatWork", "OrderedWork", "UnorderedWork", "work"]
 
 Note = Callable[[BaseException, Any], Failure[Any] | None]
 """Takes the error of a call and its item; gives a failure if a policy below wants it."""
@@ -27,25 +28,6 @@ def work(stage: Work, title: str, note: Note, *, stamped: bool) -> Inbox:
     inbox = kind(stage, note)
     inbox.lane(title, stage.concurrency, stamped=stamped)
     return inbox
-
-
-async def each(results: Any) -> AsyncGenerator[Any, None]:
-    """The items of what a function gave: an iterable, an async iterable, or an awaitable of one."""
-    if is_awaitable(results):
-        results = await results
-    if isinstance(results, AsyncIterable):
-        iterator = aiter(results)
-        try:
-            async for item in iterator:
-                yield item
-        finally:
-            if (aclose := getattr(iterator, "aclose", None)) is not None:
-                await aclose()
-    elif isinstance(results, Iterable):
-        for item in results:
-            yield item
-    else:
-        raise TypeError(f"an iterable is needed, not {results!r:.200}")
 
 
 def _caller(fn: Callable[[Any], Any]) -> Callable[[Any], Coroutine[Any, Any, Any]]:
@@ -151,6 +133,10 @@ async def _after(
     return await call(x)
 
 
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.cancelled() or task.exception() is not None
+
+
 def _cancelled() -> BaseException:
     return RuntimeError("the function raised CancelledError, though nobody cancelled the run")
 
@@ -198,9 +184,7 @@ class OrderedWork(_WorkInbox):
             if task is None:
                 ready.append(self.lanes[0].entry(x, t))
                 self._signs -= 1
-            elif not task.done():
-                break
-            elif ready and (task.cancelled() or task.exception() is not None):
+            elif not task.done() or (ready and _failed(task)):
                 break
             else:
                 ready.append(self._result(task, x, t))
@@ -291,7 +275,7 @@ class UnorderedWork(_WorkInbox):
             task, x, t = ready[0]
             if task is None:
                 out.append(self.lanes[0].entry(x, t))
-            elif out and (task.cancelled() or task.exception() is not None):
+            elif out and _failed(task):
                 break
             else:
                 out.append(self._result(task, x, t))
@@ -364,7 +348,7 @@ class FlatWork(_WorkInbox):
             if not (job.ended or self._closing):
                 job.error = _cancelled()
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # it is raised in its turn, to the reader
             job.error = error
         finally:
             job.ended = True

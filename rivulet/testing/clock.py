@@ -38,8 +38,8 @@ class _Jumping(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time: ``sleep(3600)`` returns at once, an hour later.
 
-    The time of day begins at the epoch. When nothing can happen any more, ``StuckError`` tells which
-    task waits where. Sockets, subprocesses and threads need real time and an ordinary loop.
+    The time of day begins at the epoch. When nothing can happen any more, ``StuckError`` tells
+    which task waits where. Sockets, subprocesses and threads need real time and an ordinary loop.
     """
 
     is_virtual = True
@@ -101,7 +101,7 @@ async def timed(source: Stream[T]) -> list[tuple[float, T]]:
 def _hang(loop: asyncio.AbstractEventLoop) -> str:
     lines = [
         f"  {task.get_name()} waits in {_where(task)}"
-        for task in sorted(asyncio.all_tasks(loop), key=asyncio.Task.get_name)
+        for task in sorted(asyncio.all_tasks(loop), key=lambda task: task.get_name())
     ]
     return "\n".join(
         ["nothing can happen any more: no timer is set, and every task waits for another:", *lines]

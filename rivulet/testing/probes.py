@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, final
 
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Unary, require_stamps
+from rivulet.core.node import Unary, frozen, require_stamps
 from rivulet.core.stage import Effect
 from rivulet.core.time import NEVER, SECOND
 
@@ -94,7 +94,7 @@ def assert_closed(*sources: RecordingSource[Any]) -> None:
         raise AssertionError(f"left open or running: {', '.join(names)}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Recorded(Unary):
     """Node: items, recorded with their time; and how far the clock went."""
 

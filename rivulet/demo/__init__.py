@@ -1,0 +1,1 @@
+"""``rivulet demo``: a year of flights and weather in one stream of events."""

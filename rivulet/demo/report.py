@@ -1,0 +1,164 @@
+"""What the demo shows: progress while it runs, and tables at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
+from datetime import date
+
+from rivulet.demo.data import Row
+from rivulet.demo.figures import Delays, Figures
+from rivulet.demo.pipeline import measure
+from rivulet.errors import MissingExtraError
+
+try:
+    from rich.box import SIMPLE_HEAD, Box
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+except ModuleNotFoundError as error:
+    raise MissingExtraError("rich", "demo") from error
+
+__all__ = ["demo", "progress", "show"]
+
+DAYS = 365
+BAR = 12
+
+
+def demo(*, plain: bool = False) -> None:
+    """Run the pipeline and show what it found.
+
+    Args:
+        plain: without progress and colours, in ASCII. Output that goes to no terminal has neither
+            progress nor colours anyway.
+    """
+    console = Console(
+        highlight=False, force_terminal=False if plain else None, no_color=plain or None
+    )
+    with progress(console) if console.is_terminal else nullcontext() as watch:
+        figures = asyncio.run(measure(watch))
+    show(figures, console, ascii_only=plain or console.options.ascii_only)
+
+
+@contextmanager
+def progress(console: Console) -> Generator[Callable[[tuple[int, Row]], None]]:
+    """Show how far in the year the flights are; give a function that takes the newest."""
+    columns = (
+        TextColumn("{task.description:>12}"),
+        BarColumn(bar_width=40),
+        TextColumn("{task.fields[flights]:>7,} flights"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=DAYS, flights=0)
+
+        def watch(newest: tuple[int, Row]) -> None:
+            number, row = newest
+            day = date(int(row["year"]), int(row["month"]), int(row["day"]))
+            name = f"{day.day} {day:%B}"
+            bar.update(task, description=name, completed=day.timetuple().tm_yday, flights=number)
+
+        yield watch
+
+
+def show(figures: Figures, console: Console, *, ascii_only: bool = False) -> None:
+    """Print the figures as tables."""
+    box = Box(str(SIMPLE_HEAD).replace("─", "-"), ascii=True) if ascii_only else SIMPLE_HEAD
+    block = "#" if ascii_only else "█"
+    for table in (
+        _weather(figures, block),
+        _airlines(figures, block),
+        _gaps(figures),
+        _rejected(figures),
+    ):
+        table.box = box
+        console.print(table)
+        console.print()
+    console.print(
+        f"{figures.rows:,} rows in {figures.seconds:.1f} s: "
+        f"[bold]{figures.rows_per_second:,.0f} rows a second[/]"
+    )
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table with words in the first columns and numbers in those that have a name."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    return table
+
+
+def _weather(figures: Figures, block: str) -> Table:
+    table = _table(
+        "Delays in minutes by the weather at departure; late is 15 or more", "", "", "Flights"
+    )
+    _add_delay_columns(table)
+    parts = {"Wind": figures.wind, "Rain": figures.rain, "Visibility": figures.visibility}
+    most = max(delays.mean for part in parts.values() for delays in part.values())
+    for name, part in parts.items():
+        heading = name
+        for label, delays in part.items():
+            cells = _delay_cells(delays, most, block)
+            table.add_row(heading, label, f"{delays.flights:,}", *cells)
+            heading = ""
+        table.add_section()
+    everything = figures.departures
+    cells = _delay_cells(everything, most, block)
+    table.add_row("All", "", f"{everything.flights:,}", *cells)
+    return table
+
+
+def _airlines(figures: Figures, block: str) -> Table:
+    table = _table("Delays in minutes by airline", "", "Flights", "Cancelled")
+    _add_delay_columns(table)
+    airlines = sorted(figures.airlines.items(), key=lambda item: item[1].mean, reverse=True)
+    most = airlines[0][1].mean
+    for name, delays in airlines:
+        cancelled = figures.cancelled.get(name, 0)
+        cells = _delay_cells(delays, most, block)
+        table.add_row(name, f"{delays.flights:,}", f"{cancelled:,}", *cells)
+    return table
+
+
+def _add_delay_columns(table: Table) -> None:
+    table.add_column("Mean", justify="right")
+    table.add_column("", style="cyan", width=BAR)
+    table.add_column("Late", justify="right")
+    table.add_column("Longest", justify="right")
+
+
+def _delay_cells(delays: Delays, most: float, block: str) -> tuple[str, str, str, str]:
+    bar = block * round(BAR * delays.mean / most)
+    return f"{delays.mean:.1f}", bar, f"{delays.late / delays.flights:.1%}", f"{delays.longest:,}"
+
+
+def _gaps(figures: Figures) -> Table:
+    title = "Minutes between departures"
+    table = _table(title, "", "Gaps", "Mean", "None", "Longest", "since")
+    for airport, gaps in sorted(figures.gaps.items()):
+        table.add_row(
+            airport,
+            f"{gaps.gaps:,}",
+            f"{gaps.mean:.2f}",
+            f"{gaps.same_minute / gaps.gaps:.1%}",
+            f"{gaps.longest:,}",
+            f"{gaps.since:%Y-%m-%d %H:%M} UTC",
+        )
+    return table
+
+
+def _rejected(figures: Figures) -> Table:
+    table = _table("Rows that could not be used", "", "Rows")
+    for reason, count in sorted(figures.rejected.items(), key=lambda item: item[1], reverse=True):
+        table.add_row(reason, f"{count:,}")
+    table.add_section()
+    table.add_row("All", f"{sum(figures.rejected.values()):,}")
+    return table
