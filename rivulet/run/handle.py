@@ -148,7 +148,7 @@ def _in_thread(main: Coroutine[Any, Any, R]) -> R:
 
 
 def _check_interrupted(caller: asyncio.Task[Any] | None) -> None:
-    """Look whether ``asyncio.run`` cancelled its task on Ctrl-C while that held still for a thread."""
+    """See whether ``asyncio.run`` cancelled its task on Ctrl-C while that was held by a thread."""
     if caller is not None and caller.cancelling():
         raise asyncio.CancelledError
 
