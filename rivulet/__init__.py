@@ -4,6 +4,11 @@
 [1, 9]
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Importing a package sets its name here; this one is loaded before the function of that name.
+import rivulet.run  # noqa: F401
 from rivulet.core.callables import maybe_async
 from rivulet.core.entries import Failure
 from rivulet.errors import (
@@ -22,10 +27,12 @@ from rivulet.errors import (
 from rivulet.keyed import KeyedStream
 from rivulet.notebook.show import explain_streams as explain
 from rivulet.ops.channel import Channel
-from rivulet.run.handle import Run
-from rivulet.run.stats import OperatorStats, Stats
 from rivulet.stream import Stream
 from rivulet.terminals import run_streams as run
+
+if TYPE_CHECKING:
+    from rivulet.run.handle import Run
+    from rivulet.run.stats import OperatorStats, Stats
 
 __version__ = "0.1.0"
 
@@ -52,3 +59,16 @@ __all__ = [
     "maybe_async",
     "run",
 ]
+
+_LATER = {
+    "OperatorStats": "rivulet.run.stats",
+    "Run": "rivulet.run.handle",
+    "Stats": "rivulet.run.stats",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The classes of the runner, which is imported when it is needed."""
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

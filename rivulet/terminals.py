@@ -1,4 +1,7 @@
-"""What sets a stream going: the only functions of a ``Stream`` that run anything."""
+"""What sets a stream going: the only functions of a ``Stream`` that run anything.
+
+The runner is imported when something is run, so that ``import rivulet`` stays light.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,9 @@ from rivulet.core.durations import Duration
 from rivulet.core.entries import UNSET
 from rivulet.core.node import Node, is_endless
 from rivulet.errors import EmptyError, EndlessError, GraphError, RunError
-from rivulet.run.execution import items
-from rivulet.run.handle import Run, run_nodes, run_nodes_sync
 
 if TYPE_CHECKING:
+    from rivulet.run.handle import Run
     from rivulet.stream import Stream
 
 __all__ = [
@@ -50,6 +52,8 @@ async def run(source: Stream[Any], /) -> None:
         hello
         world
     """
+    from rivulet.run.handle import run_nodes
+
     await run_nodes([source.node])
 
 
@@ -76,12 +80,16 @@ async def run_streams(*streams: Stream[Any]) -> None:
         >>> odd, even
         ([1, 3], [0, 2])
     """
+    from rivulet.run.handle import run_nodes
+
     if not streams:
         raise GraphError("run needs at least one stream")
     await run_nodes([_node(stream) for stream in streams])
 
 
 def _node(stream: Any) -> Node:
+    from rivulet.run.handle import Run
+
     if isinstance(stream, Run):
         raise RunError(
             "a Run runs already and can't be run again: pass the stream, or await the Run"
@@ -108,6 +116,8 @@ def run_sync(source: Stream[Any], /) -> None:
         >>> Stream.of("hello").to(print).run_sync()
         hello
     """
+    from rivulet.run.handle import run_nodes_sync
+
     run_nodes_sync([source.node])
 
 
@@ -130,6 +140,8 @@ async def collect(
         >>> await Stream.timer(1).collect(timeout=2.5)
         [0, 1]
     """
+    from rivulet.run.handle import run_nodes
+
     stream = source
     if timeout is not None:
         stream = stream.take_until(timeout)
@@ -214,6 +226,8 @@ def awaited(source: Stream[T], /) -> Generator[Any, None, T]:
 
 
 async def _last(source: Stream[T]) -> T:
+    from rivulet.run.handle import run_nodes
+
     _check_end(source.node, "await stream.first(), or take(n) before")
     newest: Any = UNSET
 
@@ -247,6 +261,8 @@ def start(source: Stream[T], /) -> Run[T]:
         [0, 1, 4]
         >>> await run.stop()
     """
+    from rivulet.run.handle import Run
+
     return Run([source.node])
 
 
@@ -255,6 +271,8 @@ class Opened(Generic[T]):
     """The items of a stream, closed at the end of an ``async with`` block."""
 
     def __init__(self, node: Node) -> None:
+        from rivulet.run.execution import items
+
         self._items: AsyncGenerator[T, None] = items(node)
 
     async def __aenter__(self) -> AsyncIterator[T]:
@@ -297,4 +315,6 @@ def iterate(source: Stream[T], /) -> AsyncIterator[T]:
         hello
         world
     """
+    from rivulet.run.execution import items
+
     return cast("AsyncIterator[T]", items(source.node))

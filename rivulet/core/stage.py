@@ -114,26 +114,29 @@ class Step:
     awaits: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Apply(Step):
     """One in, one out."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+
 class Test(Step):
     """Keeps an item or drops it; what it drops comes out of the port ``no``."""
 
+    __slots__ = ()
     __test__ = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Expand(Step):
     """One in, any number out."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+
 class Effect(Step):
     """A side effect; the item passes on."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

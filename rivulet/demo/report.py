@@ -23,7 +23,9 @@ except ModuleNotFoundError as error:
 __all__ = ["demo", "progress", "show"]
 
 DAYS = 365
-BAR = 12
+WIDTH = 8
+
+Bar = Callable[[float], str]
 
 
 def demo(*, plain: bool = False) -> None:
@@ -65,13 +67,9 @@ def progress(console: Console) -> Generator[Callable[[tuple[int, Row]], None]]:
 def show(figures: Figures, console: Console, *, ascii_only: bool = False) -> None:
     """Print the figures as tables."""
     box = Box(str(SIMPLE_HEAD).replace("─", "-"), ascii=True) if ascii_only else SIMPLE_HEAD
-    block = "#" if ascii_only else "█"
-    for table in (
-        _weather(figures, block),
-        _airlines(figures, block),
-        _gaps(figures),
-        _rejected(figures),
-    ):
+    bar = _ascii_bar if ascii_only else _bar
+    tables = _weather(figures, bar), _airlines(figures, bar), _gaps(figures), _rejected(figures)
+    for table in tables:
         table.box = box
         console.print(table)
         console.print()
@@ -92,11 +90,14 @@ def _table(title: str, *columns: str) -> Table:
         padding=(0, 1, 0, 0),
     )
     for column in columns:
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+        if column:
+            table.add_column(column, justify="right", no_wrap=True)
+        else:
+            table.add_column()
     return table
 
 
-def _weather(figures: Figures, block: str) -> Table:
+def _weather(figures: Figures, bar: Bar) -> Table:
     table = _table(
         "Delays in minutes by the weather at departure; late is 15 or more", "", "", "Flights"
     )
@@ -106,43 +107,52 @@ def _weather(figures: Figures, block: str) -> Table:
     for name, part in parts.items():
         heading = name
         for label, delays in part.items():
-            cells = _delay_cells(delays, most, block)
+            cells = _delay_cells(delays, most, bar)
             table.add_row(heading, label, f"{delays.flights:,}", *cells)
             heading = ""
         table.add_section()
     everything = figures.departures
-    cells = _delay_cells(everything, most, block)
+    cells = _delay_cells(everything, most, bar)
     table.add_row("All", "", f"{everything.flights:,}", *cells)
     return table
 
 
-def _airlines(figures: Figures, block: str) -> Table:
+def _airlines(figures: Figures, bar: Bar) -> Table:
     table = _table("Delays in minutes by airline", "", "Flights", "Cancelled")
     _add_delay_columns(table)
     airlines = sorted(figures.airlines.items(), key=lambda item: item[1].mean, reverse=True)
     most = airlines[0][1].mean
     for name, delays in airlines:
         cancelled = figures.cancelled.get(name, 0)
-        cells = _delay_cells(delays, most, block)
+        cells = _delay_cells(delays, most, bar)
         table.add_row(name, f"{delays.flights:,}", f"{cancelled:,}", *cells)
     return table
 
 
 def _add_delay_columns(table: Table) -> None:
-    table.add_column("Mean", justify="right")
-    table.add_column("", style="cyan", width=BAR)
-    table.add_column("Late", justify="right")
-    table.add_column("Longest", justify="right")
+    table.add_column("Mean", justify="right", no_wrap=True)
+    table.add_column(style="cyan", width=WIDTH)
+    table.add_column("Late", justify="right", no_wrap=True)
+    table.add_column("Longest", justify="right", no_wrap=True)
 
 
-def _delay_cells(delays: Delays, most: float, block: str) -> tuple[str, str, str, str]:
-    bar = block * round(BAR * delays.mean / most)
-    return f"{delays.mean:.1f}", bar, f"{delays.late / delays.flights:.1%}", f"{delays.longest:,}"
+def _delay_cells(delays: Delays, most: float, bar: Bar) -> tuple[str, str, str, str]:
+    late = delays.late / delays.flights
+    return f"{delays.mean:.1f}", bar(delays.mean / most), f"{late:.1%}", f"{delays.longest:,}"
+
+
+def _bar(share: float) -> str:
+    full, eighths = divmod(round(share * WIDTH * 8), 8)
+    return "█" * full + "▏▎▍▌▋▊▉"[eighths - 1 : eighths]
+
+
+def _ascii_bar(share: float) -> str:
+    return "#" * round(share * WIDTH)
 
 
 def _gaps(figures: Figures) -> Table:
-    title = "Minutes between departures"
-    table = _table(title, "", "Gaps", "Mean", "None", "Longest", "since")
+    title = "Minutes between departures by airport"
+    table = _table(title, "", "Gaps", "Mean", "Same minute", "Longest", "since")
     for airport, gaps in sorted(figures.gaps.items()):
         table.add_row(
             airport,
@@ -150,13 +160,13 @@ def _gaps(figures: Figures) -> Table:
             f"{gaps.mean:.2f}",
             f"{gaps.same_minute / gaps.gaps:.1%}",
             f"{gaps.longest:,}",
-            f"{gaps.since:%Y-%m-%d %H:%M} UTC",
+            f"{gaps.since:%Y-%m-%d %H:%M} UTC" if gaps.since else "",
         )
     return table
 
 
 def _rejected(figures: Figures) -> Table:
-    table = _table("Rows that could not be used", "", "Rows")
+    table = _table("Rows that could not be used (dead letters)", "", "Rows")
     for reason, count in sorted(figures.rejected.items(), key=lambda item: item[1], reverse=True):
         table.add_row(reason, f"{count:,}")
     table.add_section()

@@ -1,19 +1,15 @@
-"""How a stream shows itself: text, code, a picture. Showing runs nothing."""
+"""How a stream shows itself: text, code, a picture. Showing runs nothing.
+
+Planner and drawing are imported when something is shown, so that ``import rivulet`` stays light.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from rivulet.core.checks import check_choice
 from rivulet.core.node import Node, ancestors
-from rivulet.core.stage import Produce
 from rivulet.errors import GraphError
-from rivulet.plan.code import Code, write
-from rivulet.plan.explain import tree
-from rivulet.plan.graph import Plan, plan
-from rivulet.plan.writer import base
-from rivulet.run.execution import Execution
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -73,56 +69,15 @@ def explain_streams(*streams: Stream[Any], what: What = "graph") -> str:
     check_choice(what, "explain", "what", ("graph", "code"))
     if not streams:
         raise GraphError("explain needs at least one stream")
+    from rivulet.plan.explain import tree
+    from rivulet.plan.graph import plan
+
     planned = plan(*(stream.node for stream in streams))
-    return tree(planned) if what == "graph" else _code(planned)
+    if what == "graph":
+        return tree(planned)
+    from rivulet.notebook.listing import listing
 
-
-def _code(planned: Plan) -> str:
-    async def dry() -> str:
-        return _written(planned)
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(dry())
-    return _written(planned)
-
-
-def _written(planned: Plan) -> str:
-    execution = Execution(planned)
-    execution.prepare()
-    texts: list[str] = []
-    for loop in execution.loops:
-        shape = loop.shape
-        stage = planned.stages[loop.region.root]
-        if isinstance(stage, Produce) and not stage.sharing:
-            shape.source = "async" if stage.is_async else "sync"
-        elif isinstance(stage, Produce):
-            shape.source = "inbox"
-        for name, mode in shape.modes.items():
-            if mode == "unknown":
-                shape.modes[name] = "sync"
-        code = write(planned, loop.region, shape)
-        heading = f"# reads {loop.region.root.label}\n" if len(execution.loops) > 1 else ""
-        texts.append(heading + _legend(planned, code) + _functions(code))
-    return "\n\n".join(texts)
-
-
-def _legend(planned: Plan, code: Code) -> str:
-    lines: list[str] = []
-    for node in planned.nodes:
-        name = base(planned, node)
-        if name in code.names and "(" in node.label:
-            lines.append(f"# {name} = {node.label.partition('(')[2][:-1]}\n")
-    return "".join(lines)
-
-
-def _functions(code: Code) -> str:
-    """The functions as they stand in the code, without the frame that binds their names."""
-    body = [line.removeprefix("    ") for line in code.text.splitlines()[1:-1]]
-    text = "\n".join(body)
-    empty = "async def finish():\n    pass"
-    return text.replace("\n" + empty, "").strip()
+    return listing(planned)
 
 
 def repr_text(source: Stream[Any], /) -> str:
@@ -146,6 +101,7 @@ def svg(source: Stream[Any], /) -> str:
         '<svg'
     """
     from rivulet.notebook.svg import draw
+    from rivulet.plan.graph import plan
 
     return draw(plan(source.node))
 
@@ -153,6 +109,8 @@ def svg(source: Stream[Any], /) -> str:
 def repr_mimebundle(source: Stream[Any], /, **_: Any) -> dict[str, str]:
     """What a notebook shows: text, and a picture that needs no trust in the notebook."""
     from rivulet.notebook.svg import as_image, draw
+    from rivulet.plan.explain import tree
+    from rivulet.plan.graph import plan
 
     planned = plan(source.node)
     text = tree(planned)

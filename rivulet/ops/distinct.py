@@ -76,11 +76,12 @@ def _bounded(last: int | None, within: float | None, now: Callable[[], float]) -
         return not known
 
     def snapshot() -> list[tuple[Any, float]]:
-        return list(seen.items())
+        """The keys and how long ago they were seen: another run has another clock."""
+        return [(value, now() - time) for value, time in seen.items()]
 
     def restore(state: list[tuple[Any, float]]) -> None:
         seen.clear()
-        seen.update(state)
+        seen.update((value, now() - age) for value, age in state)
 
     return Logic(call=call, snapshot=snapshot, restore=restore)
 

@@ -67,6 +67,8 @@ class Slice(Unary):
         def restore(state: int) -> None:
             nonlocal position
             position = state
+            if last is not None and position >= last:
+                context.end()
 
         return Logic(
             call=call,

@@ -87,7 +87,7 @@ class Source(Leaf):
         if callable(source) or isinstance(source, Iterator | AsyncIterator):
             return f"Stream({name_of(cast('object', source))})"
         if isinstance(source, _SHOWN):
-            return f"Stream({shortened(source, 40)})"
+            return f"Stream({shortened(cast('object', source), 40)})"
         return f"Stream({type(source).__name__})"
 
 
@@ -183,6 +183,8 @@ def node_of(source: Any) -> Node:
     if isinstance(source, Node):
         return source
     if isinstance(node := getattr(source, "node", None), Node):
+        if not isinstance(source, AsyncIterable):
+            raise GraphError(f"a stream can't be made of {source!r}")
         return node
     if isinstance(source, AsyncIterable | Iterable | asyncio.Queue) or inspect.isawaitable(source):
         return Source(source)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rivulet.core.callables import is_awaitable
+from rivulet.core.callables import is_awaitable, name_of
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.entries import CLOSED
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Binary, Unary, frozen
 from rivulet.core.stage import Combine, Test
-from rivulet.errors import GraphError
+from rivulet.errors import GraphError, SourceError
 from rivulet.ops.source import node_of
 
 if TYPE_CHECKING:
@@ -67,14 +68,28 @@ class TakeUntil(Unary):
             context.end()
 
         async def wait() -> None:
-            await (signal.wait() if isinstance(signal, asyncio.Event) else signal)
+            if isinstance(signal, asyncio.Event):
+                await signal.wait()
+            elif asyncio.isfuture(signal):
+                # It is the user's: it isn't cancelled when the stream ends before.
+                await asyncio.wait([signal])
+                signal.result()
+            else:
+                await signal
             end()
 
         def call(_: Any) -> bool:
             return not over
 
         def on_start() -> Iterable[Any]:
-            if isinstance(signal, Awaitable | asyncio.Event):
+            if inspect.iscoroutine(signal) and signal.cr_frame is None:
+                raise SourceError(
+                    f"take_until was given the coroutine {name_of(signal)}, which was awaited "
+                    f"already: to run the stream again, pass a task or an asyncio.Event"
+                )
+            if _has_happened(signal):
+                end()
+            elif isinstance(signal, Awaitable | asyncio.Event):
                 context.spawn(wait)
             else:
                 context.wake_at(context.now() + seconds(signal, "take_until", zero=True))
@@ -88,6 +103,15 @@ class TakeUntil(Unary):
 
     def endless(self, inputs: Sequence[bool]) -> bool:
         return False
+
+
+def _has_happened(signal: Any) -> bool:
+    """Whether there is nothing to wait for, so that a source that never waits gives nothing."""
+    if isinstance(signal, asyncio.Event):
+        return signal.is_set()
+    if asyncio.isfuture(signal):
+        return signal.done() and signal.exception() is None
+    return not isinstance(signal, Awaitable) and seconds(signal, "take_until", zero=True) == 0
 
 
 @frozen
@@ -141,6 +165,7 @@ def take_until(
 
     Raises:
         GraphError: at build, if ``signal`` is none of these.
+        SourceError: while running, if it is a coroutine that was awaited before.
 
     Example:
         >>> await Stream.timer(1).take_until("3.5s").collect()
