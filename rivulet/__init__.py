@@ -7,8 +7,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Importing a package sets its name here; this one is loaded before the function of that name.
-import rivulet.run  # noqa: F401
 from rivulet.core.callables import maybe_async
 from rivulet.core.entries import Failure
 from rivulet.errors import (
@@ -28,7 +26,12 @@ from rivulet.keyed import KeyedStream
 from rivulet.notebook.show import explain_streams as explain
 from rivulet.ops.channel import Channel
 from rivulet.stream import Stream
-from rivulet.terminals import run_streams as run
+from rivulet.terminals import run_streams
+
+# Importing a package sets its name here. The package of the runner is loaded now, so that it can't
+# take the place of the function of that name later.
+import_module("rivulet.run")
+run = run_streams
 
 if TYPE_CHECKING:
     from rivulet.run.handle import Run

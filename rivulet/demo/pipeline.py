@@ -59,11 +59,8 @@ async def measure(watch: Callable[[tuple[int, data.Row]], object] | None = None)
         departures.group_by(VISIBILITY.label).fold(Delays.add, Delays()).items().to(by_visibility),
         departures.group_by("carrier").fold(Delays.add, Delays()).items().to(by_carrier),
         departures.group_by("airport").pairwise().fold(Gaps.add, Gaps()).items().to(gaps),
-        flights.errors.group_by(lambda failure: failure.item["carrier"])
-        .count()
-        .items()
-        .to(cancelled),
-        failures.group_by(lambda failure: str(failure.error)).count().items().to(rejected),
+        flights.errors.group_by(lambda bad: bad.item["carrier"]).count().items().to(cancelled),
+        failures.group_by(lambda bad: str(bad.error)).count().items().to(rejected),
     ]
     if watch is not None:
         outputs.append(flight_rows.enumerate(1).throttle("100ms").to(watch))

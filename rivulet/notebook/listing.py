@@ -50,8 +50,10 @@ def _legend(planned: Plan, code: Code) -> str:
     lines: list[str] = []
     for node in planned.nodes:
         name = base(planned, node)
-        if name in code.names and "(" in node.label:
-            lines.append(f"# {name} = {node.label.partition('(')[2][:-1]}\n")
+        arguments = node.label.partition("(")[2][:-1]
+        used = any(bound == name or bound.startswith(f"{name}_") for bound in code.names)
+        if used and arguments:
+            lines.append(f"# {name} = {arguments}\n")
     return "".join(lines)
 
 
