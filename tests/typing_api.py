@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
-from typing import Any, assert_type
+from typing import Any, TypeGuard, assert_type
 
 import asyncstdlib
 
@@ -75,7 +75,13 @@ def transform(stream: Stream[int], pairs: Stream[tuple[int, str]], lists: Stream
     assert_type(stream.stateful_map(lambda n, x: (n + 1, str(x)), 0), Stream[str])
 
 
-def select(stream: Stream[int]) -> None:
+def is_text(x: object) -> TypeGuard[str]:
+    return isinstance(x, str)
+
+
+def select(stream: Stream[int], mixed: Stream[int | str]) -> None:
+    assert_type(mixed.filter(is_text), Stream[str])
+    assert_type(mixed.filter(lambda x: x), Stream[int | str])
     assert_type(stream.take(3).skip(1).take_while(bool).skip_while(bool), Stream[int])
     assert_type(stream.take_until("1m").take_last(2).distinct().changes(), Stream[int])
     assert_type(stream.default("none"), Stream[int | str])

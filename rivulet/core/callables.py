@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast
 
+from rivulet.core.text import shortened
 from rivulet.errors import GraphError
 
 __all__ = [
@@ -173,7 +174,8 @@ def name_of(fn: object) -> str:
         return f"partial({name_of(cast('functools.partial[Any]', fn).func)})"
     name = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None)
     if not isinstance(name, str):
-        return type(fn).__name__
+        has_repr = type(fn).__repr__ is not object.__repr__
+        return shortened(fn, 40) if has_repr else type(fn).__name__
     owner = getattr(fn, "__self__", None)
     if owner is not None and not isinstance(owner, types.ModuleType) and "." not in name:
         name = f"{type(owner).__name__}.{name}"
@@ -212,11 +214,14 @@ def selector(key: Selector[Any], operator: str, argument: str = "key") -> Callab
 
 def _field(name: str) -> Callable[[Any], Any]:
     attribute = attrgetter(name)
+    mappings: dict[type, bool] = {dict: True}
 
     def field(item: Any) -> Any:
-        if isinstance(item, Mapping):
-            return cast("Mapping[str, Any]", item)[name]
-        return attribute(item)
+        cls = item.__class__
+        is_mapping = mappings.get(cls)
+        if is_mapping is None:
+            is_mapping = mappings[cls] = issubclass(cls, Mapping)
+        return item[name] if is_mapping else attribute(item)
 
     field.__qualname__ = repr(name)
     return field

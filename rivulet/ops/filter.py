@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, overload
 
 from rivulet.core.callables import check_callable
 from rivulet.core.node import Unary, frozen
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rivulet.stream import Stream
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @frozen
@@ -25,7 +26,13 @@ class Filter(Unary):
         return Test(fn=self.predicate)
 
 
-def filter(source: Stream[T], predicate: Callable[[T], Awaitable[object] | object], /) -> Stream[T]:
+@overload
+def filter(source: Stream[T], predicate: Callable[[T], TypeGuard[U]], /) -> Stream[U]: ...
+@overload
+def filter(
+    source: Stream[T], predicate: Callable[[T], Awaitable[object] | object], /
+) -> Stream[T]: ...
+def filter(source: Stream[Any], predicate: Callable[[Any], Any], /) -> Stream[Any]:
     """Keep the items for which ``predicate(item)`` is true, sync or async.
 
     To go on with the others as well, use ``partition``.
@@ -37,7 +44,8 @@ def filter(source: Stream[T], predicate: Callable[[T], Awaitable[object] | objec
     Time:       none; an item keeps its time, and items that are dropped still move the clock.
 
     Args:
-        predicate: gives something true for the items to keep. ``bool`` keeps what is true itself.
+        predicate: gives something true for the items to keep. ``bool`` keeps what is true itself; a
+            ``TypeGuard`` also tells type checkers what is left.
 
     Raises:
         GraphError: at build, if ``predicate`` isn't callable.

@@ -19,17 +19,18 @@ def tree(plan: Plan) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     children: dict[Node, list[Node]] = {node: [] for node in plan.nodes}
     for node in plan.nodes:
-        for up in node.inputs():
+        for up in dict.fromkeys(node.inputs()):
             children[up].append(node)
     shown: set[Node] = set()
     for node in plan.nodes:
         if not node.inputs():
-            yield from _branch(plan, node, children, shown, "", "")
+            yield from _branch(plan, node, None, children, shown, "", "")
 
 
 def _branch(
     plan: Plan,
     node: Node,
+    above: Node | None,
     children: dict[Node, list[Node]],
     shown: set[Node],
     first: str,
@@ -37,7 +38,8 @@ def _branch(
 ) -> Iterator[str]:
     number = plan.numbers[node]
     if node in shown:
-        yield f"{first}→ #{number} {node.label}, as input {_input(node, shown)}"
+        inputs = [str(i) for i, up in enumerate(node.inputs(), 1) if up is above]
+        yield f"{first}→ #{number} {node.label}, as input {' and '.join(inputs)}"
         return
     shown.add(node)
     notes = remarks(plan, node)
@@ -53,6 +55,7 @@ def _branch(
         yield from _branch(
             plan,
             child,
+            node,
             children,
             shown,
             rest + ("└─ " if last else "├─ "),
@@ -62,10 +65,6 @@ def _branch(
 
 def _nested(part: Node) -> Plan:
     return plan(part)
-
-
-def _input(node: Node, shown: set[Node]) -> str:
-    return " or ".join(str(i) for i, up in enumerate(node.inputs(), 1) if up in shown)
 
 
 def remarks(plan: Plan, node: Node) -> list[str]:
