@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rivulet.core.callables import is_awaitable
 from rivulet.core.checks import check_types
 from rivulet.core.logic import Context
 from rivulet.core.node import Leaf, Node, frozen
@@ -40,11 +42,15 @@ class Catch(Leaf):
             return
         except self.types as error:
             failure = error
-        fallback = self.fallback
-        node = fallback if isinstance(fallback, Node) else node_of(fallback(failure))
-        async with aclosing(context.subscribe(node)) as items:
+        async with aclosing(context.subscribe(await self._other(failure))) as items:
             async for item in items:
                 yield item
+
+    async def _other(self, failure: BaseException) -> Node:
+        if isinstance(self.fallback, Node):
+            return self.fallback
+        given = self.fallback(failure)
+        return node_of(await given if is_awaitable(given) else given)
 
     def endless(self, inputs: Sequence[bool]) -> bool:
         return any(inputs)
@@ -54,7 +60,9 @@ def catch(
     source: Stream[T],
     fallback: AsyncIterable[U]
     | Iterable[U]
-    | Callable[[Exception], AsyncIterable[U] | Iterable[U]],
+    | Callable[[], AsyncIterable[U] | Iterable[U]]
+    | Callable[[Exception], AsyncIterable[U] | Iterable[U]]
+    | Callable[[Exception], Awaitable[AsyncIterable[U] | Iterable[U]]],
     /,
     *,
     types: type[Exception] | tuple[type[Exception], ...] = Exception,
@@ -70,8 +78,8 @@ def catch(
     Time:       items keep their time.
 
     Args:
-        fallback: a stream, or anything that one can be made of; or a function of the exception that
-            gives one.
+        fallback: a stream, or anything that one can be made of; or a function of the exception,
+            sync or async, that gives one.
         types: which errors; others end the run.
 
     Raises:
@@ -84,7 +92,18 @@ def catch(
     Source: ``catch`` of ReactiveX.
     """
     kinds = check_types(types, "catch")
-    is_function = callable(fallback) and not hasattr(fallback, "__iter__")
-    is_function = is_function and not hasattr(fallback, "__aiter__")
-    other: Any = fallback if is_function else node_of(fallback)
+    other: Any = fallback if _takes_error(fallback) else node_of(fallback)
     return source.via(Catch(source.node, other, kinds))
+
+
+def _takes_error(fallback: Any) -> bool:
+    """Whether it is a function to be called with the exception, rather than what gives items."""
+    if not callable(fallback) or hasattr(fallback, "__iter__") or hasattr(fallback, "__aiter__"):
+        return False
+    try:
+        inspect.signature(fallback).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that doesn't tell
+        pass
+    return True

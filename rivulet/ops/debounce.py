@@ -53,7 +53,7 @@ class Debounce(Unary):
             return flush()
 
         def passes(watermark: int) -> int:
-            return min((t for _, t in held if t is not None), default=watermark)
+            return min([watermark, *(t for _, t in held if t is not None)])
 
         def restore(state: tuple[tuple[Any, int | None], ...]) -> None:
             nonlocal held, due

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from rivulet.core.callables import selector
 from rivulet.core.logic import Context, Logic
@@ -25,6 +25,10 @@ class Field(Unary):
 
     def stage(self) -> Apply:
         return Apply(fn=selector(self.key, "stream[...]"))
+
+    @property
+    def label(self) -> str:
+        return f"item[{self.key!r}]"
 
 
 @frozen
@@ -80,6 +84,13 @@ class Slice(Unary):
     def endless(self, inputs: Sequence[bool]) -> bool:
         return self.stop is None and any(inputs)
 
+    @property
+    def label(self) -> str:
+        if self.one:
+            return f"item[{self.start}]"
+        step = None if self.step == 1 else self.step
+        return f"item{_written(slice(self.start or None, self.stop, step))}"
+
 
 @overload
 def item(source: Stream[T], index: int | slice, /) -> Stream[T]: ...
@@ -118,10 +129,10 @@ def item(source: Stream[Any], index: int | slice | str, /) -> Stream[Any]:
             return source.via(Field(source.node, index))
         case slice():
             start, stop, step = index.start or 0, index.stop, index.step or 1
+            if isinstance(index.step, int) and index.step < 1:
+                raise GraphError(f"a step must be 1 or more, not {index.step!r}")
             for number in (start, step, 0 if stop is None else stop):
                 _check(number, index)
-            if index.step is not None and index.step < 1:
-                raise GraphError(f"a step must be 1 or more, not {index.step!r}")
             return source.via(Slice(source.node, start, stop, step))
         case int():
             _check(index, index)
@@ -134,9 +145,20 @@ def item(source: Stream[Any], index: int | slice | str, /) -> Stream[Any]:
 
 def _check(number: object, index: object) -> None:
     if isinstance(number, bool) or not isinstance(number, int):
-        raise GraphError(f"positions are whole numbers, not {number!r} in stream[{index!r}]")
+        raise GraphError(f"positions are whole numbers, not {number!r} in stream{_written(index)}")
     if number < 0:
         raise GraphError(
-            f"a stream's end isn't known before it comes, so stream[{index!r}] can't count from "
-            f"it: use take_last(n)"
+            f"a stream's end isn't known before it comes, so stream{_written(index)} can't count "
+            f"from it: use take_last(n)"
         )
+
+
+def _written(index: object) -> str:
+    """An index as it is written."""
+    if not isinstance(index, slice):
+        return f"[{index!r}]"
+    given = cast("slice[Any, Any, Any]", index)
+    parts = ["" if part is None else repr(part) for part in (given.start, given.stop)]
+    if given.step is not None:
+        parts.append(repr(given.step))
+    return f"[{':'.join(parts)}]"

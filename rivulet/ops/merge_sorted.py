@@ -89,7 +89,7 @@ class MergeSorted(Nary):
             return [index for index in open_inputs if index not in heads]
 
         def passes(watermark: int) -> int:
-            return min((t for _, _, _, t in heads.values() if t is not None), default=watermark)
+            return min([watermark, *(t for _, _, _, t in heads.values() if t is not None)])
 
         def snapshot() -> Any:
             return dict(heads), set(open_inputs)

@@ -130,7 +130,8 @@ def pipe(source: Stream[Any], /, *functions: Step[Any, Any]) -> Stream[Any]:
         if mode_of(fn) == "async":
             raise GraphError(
                 f"pipe needs functions that give an async iterable, but {name_of(fn)} is a "
-                f"coroutine function: write it with yield, or use map({name_of(fn)})"
+                f"coroutine function: write it with yield, use map({name_of(fn)}) if it takes an "
+                f"item, or await {name_of(fn)}(stream) if it takes them all"
             )
         if _builds_graph(fn):
             stream = cast("Any", fn)(stream)

@@ -105,7 +105,11 @@ def retry(
     """
     if times is not None:
         check_whole(times, "retry", "times", least=0)
-    if not 0 <= jitter <= 1:
-        raise GraphError(f"retry(jitter) must be a share between 0 and 1, not {jitter!r}")
+    _check_share(jitter)
     backoff_of(backoff, "retry")
     return source.via(Retry(source.node, times, backoff, jitter, check_types(types, "retry")))
+
+
+def _check_share(jitter: object) -> None:
+    if not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
+        raise GraphError(f"retry(jitter) must be a share between 0 and 1, not {jitter!r}")

@@ -36,7 +36,7 @@ class Scan(Unary):
 
 def accumulator(initial: Any) -> Logic:
     """A cell that holds the state of an accumulating stage; empty where there is no initial."""
-    cell: list[Any] = [] if initial is UNSET else [copy.deepcopy(initial)]
+    cell: list[Any] = [] if initial is UNSET else [_own(initial)]
 
     def snapshot() -> list[Any]:
         return copy.deepcopy(cell)
@@ -45,6 +45,15 @@ def accumulator(initial: Any) -> Logic:
         cell[:] = copy.deepcopy(state)
 
     return Logic(cell=cell, snapshot=snapshot, restore=restore)
+
+
+def _own(initial: Any) -> Any:
+    """A copy of an initial value for one run."""
+    try:
+        return copy.deepcopy(initial)
+    except Exception as error:
+        error.add_note(f"rivulet: each run begins with a deep copy of {initial!r:.100}")
+        raise
 
 
 @overload

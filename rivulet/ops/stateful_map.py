@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rivulet.core.callables import Selector, check_callable
-from rivulet.core.durations import Duration
+from rivulet.core.callables import Selector, check_callable, selector
+from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply
@@ -62,7 +62,8 @@ def stateful_map(
         ttl: forget the state of a key that had no item for this long.
 
     Raises:
-        GraphError: at build, if ``fn`` isn't callable, or ``ttl`` is given without ``by``.
+        GraphError: at build, if ``fn`` isn't callable, ``ttl`` is given without ``by``, or one of
+            them is wrong.
         TypeError: while running, if ``fn`` gives no pair.
 
     Example:
@@ -76,6 +77,9 @@ def stateful_map(
     """
     check_callable(fn, "stateful_map", "fn")
     if by is not None:
+        selector(by, "stateful_map", "by")
+        if ttl is not None:
+            seconds(ttl, "stateful_map(ttl)")
         return source.group_by(by, idle=ttl).stateful_map(fn, initial).values()
     if ttl is not None:
         raise GraphError("stateful_map(ttl=) needs by=: it is the state of a key that is forgotten")

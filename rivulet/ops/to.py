@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Callable, MutableSequence, MutableSet
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rivulet.core.callables import check_callable, is_awaitable, plain
-from rivulet.core.durations import Duration
+from rivulet.core.checks import check_whole
+from rivulet.core.durations import Duration, seconds
 from rivulet.core.node import Unary, frozen
-from rivulet.core.stage import Effect
+from rivulet.core.stage import Channel, Effect, Work
 from rivulet.errors import GraphError
 
 if TYPE_CHECKING:
@@ -26,9 +28,13 @@ class To(Unary):
     """Node: items into a sink."""
 
     sink: Sink
+    concurrency: int = 1
 
-    def stage(self) -> Effect:
-        return Effect(fn=writer(self.sink))
+    def stage(self) -> Effect | Channel:
+        if self.concurrency == 1:
+            return Effect(fn=writer(self.sink))
+        work = Work(fn=_passing(writer(self.sink)), concurrency=self.concurrency)
+        return Channel(size=self.concurrency, work=work)
 
 
 def writer(sink: Sink) -> Callable[[Any], object]:
@@ -37,6 +43,8 @@ def writer(sink: Sink) -> Callable[[Any], object]:
     Raises:
         GraphError: it is no sink.
     """
+    if inspect.iscoroutine(sink):
+        check_callable(sink, "to", "sink")
     if isinstance(sink, asyncio.Queue):
         return cast("asyncio.Queue[Any]", sink).put
     if isinstance(sink, MutableSequence | deque):
@@ -50,7 +58,6 @@ def writer(sink: Sink) -> Callable[[Any], object]:
             f"a sink must be a function, a list, a set, a queue or a Channel, not {sink!r:.100} "
             f"({type(sink).__name__})"
         )
-    check_callable(sink, "to", "sink")
     return sink
 
 
@@ -77,10 +84,11 @@ def to(
         sinks: where items go, in this order.
         batch: give the sinks lists of up to so many items.
         within: give them a list at the latest this long after its first item.
-        concurrency: how many items (or lists) may be on their way into the sinks at once.
+        concurrency: how many items (or lists) may be on their way into each sink at once.
 
     Raises:
-        GraphError: at build, if no sink is given, or one isn't any of these.
+        GraphError: at build, if no sink is given, one isn't any of these, or a number is less
+            than 1.
 
     Example:
         >>> rows = []
@@ -98,26 +106,28 @@ def to(
         raise GraphError("to needs at least one sink, as in to(print)")
     for sink in sinks:
         writer(sink)
+    check_whole(concurrency, "to", "concurrency")
+    if batch is not None:
+        check_whole(batch, "to", "batch")
+    if within is not None:
+        seconds(within, "to(within)")
     if batch is not None or within is not None:
         lists = source.batch(batch, within=within)
         return lists.to(*cast("Any", sinks), concurrency=concurrency).flatten()
-    if concurrency != 1:
-        return source.map(_into(sinks), concurrency=concurrency)
     stream = source
     for sink in sinks:
-        stream = stream.via(To(stream.node, sink))
+        stream = stream.via(To(stream.node, sink, concurrency))
     return stream
 
 
-def _into(sinks: tuple[Sink, ...]) -> Callable[[Any], Any]:
-    writers = [plain(writer(sink)) for sink in sinks]
+def _passing(write: Callable[[Any], object]) -> Callable[[Any], Any]:
+    """A function that writes an item and gives it on."""
+    write = plain(write)
 
     async def put(item: Any) -> Any:
-        for write in writers:
-            result = write(item)
-            if is_awaitable(result):
-                await result
+        result: Any = write(item)
+        if is_awaitable(result):
+            await result
         return item
 
-    put.__qualname__ = "to"
     return put

@@ -56,11 +56,14 @@ class Zip(Nary):
             return ((tuple(item for item, _ in row), max(stamps, default=None)),)
 
         def end_if_short() -> None:
-            """The shortest stream ends the rows; with ``strict``, the others must end with it."""
+            """The shortest stream ends the rows; with ``strict``, the others must end with it.
+
+            A run that is stopped says nothing about the lengths.
+            """
             short = [index for index in closed if not waiting[index]]
             if not short:
                 return
-            if not self.strict:
+            if not self.strict or context.stopping:
                 context.end()
                 return
             longer = [index for index in range(count) if waiting[index]]

@@ -19,6 +19,7 @@ from rivulet.run.clocks import SourceClock
 from rivulet.run.groups import Groups
 from rivulet.run.inbox import Lane
 from rivulet.run.pipe import Pipe
+from rivulet.run.timers import Timers
 
 __all__ = ["Bound", "bind", "retried"]
 
@@ -46,6 +47,7 @@ class Host(Protocol):
     """What the bound names need of the loop that they belong to."""
 
     bound: Bound
+    timers: Timers
     lanes: dict[Put, Lane]
     failures: dict[Node, int]
 
@@ -55,14 +57,6 @@ class Host(Protocol):
 
     def now(self) -> float:
         """The run's clock."""
-        ...
-
-    def wake_at(self, node: Node, when: float) -> None:
-        """Have a stage's timer walk run at a time."""
-        ...
-
-    def poke(self, node: Node) -> None:
-        """Have a look at a stage soon."""
         ...
 
     def end(self, node: Node) -> None:
@@ -171,7 +165,7 @@ class _Binder:
             self.set("_passes", node, _unchanged)
 
     def pipe(self, node: Node, fn: Callable[[Any], Any]) -> None:
-        pipe = Pipe(fn, partial(self.loop.poke, node), partial(self.loop.end, node))
+        pipe = Pipe(fn, partial(self.loop.timers.poke, node), partial(self.loop.end, node))
         self.bound.pipes[node] = pipe
         self.set("_pipe", node, pipe)
         self.set("_task", node, pipe.identity)
@@ -179,7 +173,7 @@ class _Binder:
 
     def clock(self, node: Node) -> None:
         stage = self.plan.stages[node]
-        wake = partial(self.loop.wake_at, node)
+        wake = partial(self.loop.timers.wake_at, node)
         clock = SourceClock(stage, self.loop.now, wake) if isinstance(stage, Stamp) else Clock()
         self.bound.clocks[node] = clock
         self.set("_clock", node, clock)
@@ -257,7 +251,7 @@ class _Binder:
             max_keys=stage.max_keys,
             idle=stage.idle,
             now=self.loop.now,
-            wake=partial(self.loop.wake_at, node),
+            wake=partial(self.loop.timers.wake_at, node),
         )
         self.bound.groups[node] = groups
         self.set("_state", node, groups.getter())

@@ -14,6 +14,8 @@ from rivulet.run.inbox import Inbox, Lane, SharedInbox
 
 __all__ = ["DelayInbox", "OverflowInbox", "channel"]
 
+AT_ONCE = 256
+"""How many items are taken out of a buffer at once, at most; they count as held while in hand."""
 _RESOLUTION = 1e-6
 """Seconds by which a loop may call a timer early."""
 
@@ -27,7 +29,7 @@ def channel(stage: Channel, title: str, *, stamped: bool, rejoins: bool) -> Inbo
         inbox = OverflowInbox(stage.overflow, stage.size)
         inbox.lane(title, stage.size, stamped=stamped)
     else:
-        most = max(1, stage.size // 4)
+        most = min(max(1, stage.size // 4), AT_ONCE)
         inbox = SharedInbox(most=most, rejoins=rejoins)
         inbox.lane(title, stage.size - most + 1, stamped=stamped)
     return inbox

@@ -345,7 +345,7 @@ async def _in_place(execution: Execution) -> AsyncGenerator[Any, None]:
     loop = execution.loops[0]
     try:
         await loop.open_logics()
-        await loop.open()
+        await loop.open_source()
         loop.compile()
         while True:
             async with aclosing(loop.begin()) as results:

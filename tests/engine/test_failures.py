@@ -33,7 +33,13 @@ def failing(at, kind):
     async def ready(x, *rest):
         return check(x)
 
-    return {"plain": check, "waiting": waiting, "ready": ready, "coroutine": lambda x, *r: waiting(x), "maybe": maybe_async(lambda x, *r: waiting(x) if x % 2 else check(x))}[kind]
+    return {
+        "plain": check,
+        "waiting": waiting,
+        "ready": ready,
+        "coroutine": lambda x, *r: waiting(x),
+        "maybe": maybe_async(lambda x, *r: waiting(x) if x % 2 else check(x)),
+    }[kind]
 
 
 KINDS = ["plain", "waiting", "ready", "coroutine", "maybe"]
@@ -41,12 +47,16 @@ KINDS = ["plain", "waiting", "ready", "coroutine", "maybe"]
 FAILING = {
     "map": lambda s, f: s.map(f),
     "starmap": lambda s, f: s.map(lambda x: (x,)).starmap(f),
-    "filter": lambda s, f: s.map(lambda x: x + 1).filter(lambda x: f(x - 1) is not None).map(lambda x: x - 1),
+    "filter": lambda s, f: (
+        s.map(lambda x: x + 1).filter(lambda x: f(x - 1) is not None).map(lambda x: x - 1)
+    ),
     "tap": lambda s, f: s.tap(f),
     "to": lambda s, f: s.to(f),
     "flat_map": lambda s, f: s.map(f).flat_map(lambda x: [x]),
     "distinct": lambda s, f: s.distinct(f),
-    "take_while": lambda s, f: s.map(lambda x: x + 1).take_while(lambda x: f(x - 1) is not None).map(lambda x: x - 1),
+    "take_while": lambda s, f: (
+        s.map(lambda x: x + 1).take_while(lambda x: f(x - 1) is not None).map(lambda x: x - 1)
+    ),
     "concurrent": lambda s, f: s.map(f, concurrency=3),
     "concurrent by": lambda s, f: s.map(f, concurrency=3, by=lambda x: x % 2),
     "keyed": lambda s, f: s.group_by(lambda x: x % 2).map(f).values(),
@@ -84,7 +94,9 @@ async def passing(items):
     st.sampled_from([0, 0.1]),
     st.sampled_from(["run", "iterate", "start"]),
 )
-def test_a_failure_anywhere_comes_out_behind_the_items_before_it(name, kind, before, after, at, every, way):
+def test_a_failure_anywhere_comes_out_behind_the_items_before_it(
+    name, kind, before, after, at, every, way
+):
     source = RecordingSource(range(8), every=every)
     reached = []
     if name in ("filter", "take_while") and kind != "plain":
@@ -161,10 +173,16 @@ async def test_a_source_that_can_t_be_opened_is_named():
 
 
 async def test_a_failing_branch_stops_the_others_and_their_sources():
-    left, right = RecordingSource(itertools.count(), every=1), RecordingSource(itertools.count(), every=1)
+    left, right = (
+        RecordingSource(itertools.count(), every=1),
+        RecordingSource(itertools.count(), every=1),
+    )
     good = []
     with pytest.raises(Boom):
-        await rivulet.run(Stream(left).map(failing(3, "plain")), Stream(right).map(failing(None, "waiting"), concurrency=2).to(good))
+        await rivulet.run(
+            Stream(left).map(failing(3, "plain")),
+            Stream(right).map(failing(None, "waiting"), concurrency=2).to(good),
+        )
     assert_closed(left, right)
     assert good == [0, 1, 2]
 
@@ -242,7 +260,9 @@ async def test_a_coroutine_in_place_of_a_value_names_the_function_and_what_to_do
     def cached(x):
         return x if x < 3 else fetch(x)
 
-    with pytest.raises(StrayAwaitableError, match=r"cached.* gave plain values at first .* maybe_async"):
+    with pytest.raises(
+        StrayAwaitableError, match=r"cached.* gave plain values at first .* maybe_async"
+    ):
         await Stream([1, 2, 3]).map(cached).to(lambda x: None).run()
     with pytest.raises(StrayAwaitableError, match="cached"):
         await Stream([1, 2, 3]).filter(cached).collect()
@@ -262,16 +282,32 @@ async def test_falsy_results_settle_nothing():
         (lambda: Stream(5), GraphError, r"not 5 \(int\)"),
         (lambda: Stream(failing), GraphError, r"needs arguments \(at, kind\)"),
         (lambda: Stream([1]).map(3), GraphError, r"map\(fn\) needs a function, not 3"),
-        (lambda: Stream([1]).take(-1), GraphError, r"take\(n\) must be a whole number of at least 0, not -1"),
-        (lambda: Stream([1]).batch(0), GraphError, r"batch\(n\) must be a whole number of at least 1, not 0"),
-        (lambda: Stream([1]).debounce("soon"), GraphError, r"debounce must be a duration, not 'soon': give seconds"),
+        (
+            lambda: Stream([1]).take(-1),
+            GraphError,
+            r"take\(n\) must be a whole number of at least 0, not -1",
+        ),
+        (
+            lambda: Stream([1]).batch(0),
+            GraphError,
+            r"batch\(n\) must be a whole number of at least 1, not 0",
+        ),
+        (
+            lambda: Stream([1]).debounce("soon"),
+            GraphError,
+            r"debounce must be a duration, not 'soon': give seconds",
+        ),
         (lambda: Stream([1]).delay(-1), GraphError, "delay must be more than zero, not -1"),
         (lambda: Stream([1]).to(5), GraphError, "a sink must be a function"),
         (lambda: Stream([1]).to(), GraphError, "at least one sink"),
         (lambda: Stream([1]).event_time("at", tz="Mars/Base"), GraphError, "time zone"),
         (lambda: Stream([1]).errors, GraphError, r'write .on_error\("skip"\).errors'),
         (lambda: Stream([1])[-1], GraphError, "take_last"),
-        (lambda: Stream([1]).buffer(1, overflow="spill"), GraphError, "'wait', 'drop_oldest', 'drop_newest', 'error'"),
+        (
+            lambda: Stream([1]).buffer(1, overflow="spill"),
+            GraphError,
+            "'wait', 'drop_oldest', 'drop_newest', 'error'",
+        ),
     ],
 )
 def test_bad_input_is_refused_when_the_graph_is_built(build, error, message):

@@ -379,3 +379,10 @@ def test_a_chain_split_at_every_possible_boundary_and_counted_or_not_gives_the_s
         testing.assert_closed()
 
     testing.run(main())
+
+
+def test_what_is_held_when_a_branch_ends_goes_down_as_a_whole():
+    """The end of ``zip`` leaves nothing to read; what a batch holds is still taken apart."""
+    rows = Stream([0, 1]).zip([2, 3, 4]).batch(9).flatten().map(lambda pair: pair[1])
+    for stream in (rows, rows.filter(bool), rows.flat_map(lambda x: [x, x]).take(4)):
+        assert len(testing.run(stream.collect())) == (4 if stream.node.name == "take" else 2)
