@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from rivulet import ops, terminals
 from rivulet.core.entries import Failure
@@ -164,6 +164,8 @@ class Stream(Generic[T_co]):
     start = terminals.start
     open = terminals.open
     __aiter__ = terminals.iterate
+    if not TYPE_CHECKING:
+        __iter__ = terminals.not_iterable
     __await__ = terminals.awaited
 
     # Look at it

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, final
 
 from rivulet.core.checks import check_whole
 from rivulet.core.durations import Duration
@@ -27,6 +27,7 @@ __all__ = [
     "for_each",
     "head",
     "iterate",
+    "not_iterable",
     "open",
     "run",
     "run_streams",
@@ -318,3 +319,14 @@ def iterate(source: Stream[T], /) -> AsyncIterator[T]:
     from rivulet.run.execution import items
 
     return cast("AsyncIterator[T]", items(source.node))
+
+
+def not_iterable(source: Stream[Any], /) -> NoReturn:
+    """``for item in stream``: not possible, and without this Python would ask for ``stream[0]``.
+
+    Raises:
+        TypeError: always.
+    """
+    raise TypeError(
+        f"{source!r} is not iterable by a plain for: use async for, or await stream.collect()"
+    )

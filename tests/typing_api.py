@@ -51,7 +51,9 @@ def sources(queue: asyncio.Queue[bytes]) -> None:
     assert_type(channel.stream, Stream[int])
 
 
-def transform(stream: Stream[int], pairs: Stream[tuple[int, str]], lists: Stream[list[int]]) -> None:
+def transform(
+    stream: Stream[int], pairs: Stream[tuple[int, str]], lists: Stream[list[int]]
+) -> None:
     assert_type(stream.map(str), Stream[str])
     assert_type(stream.map(lambda x: x + 1.5), Stream[float])
     assert_type(stream.map(fetch), Stream[str])

@@ -1,8 +1,8 @@
 """What is known of a callable: whether it gives awaitables, what to call it, how to select a field.
 
 A function is looked at first and its first result second. ``async def`` is known by looking. So
-are builtins, classes and functions whose code only computes: they can't give an awaitable. All
-others are settled by the first result that isn't falsy (``x and fetch(x)`` gives a plain falsy
+are most builtins and classes, and functions whose code only computes: they can't give an awaitable.
+All others are settled by the first result that isn't falsy (``x and fetch(x)`` gives a plain falsy
 value first).
 """
 
@@ -44,15 +44,16 @@ Mode = Literal["sync", "async", "agen", "mixed", "unknown"]
 """How results are taken: as they are; awaited; iterated with ``async for``; looked at each time;
 or not known before the first result."""
 
-_PLAIN_TYPES = (
-    type,
+_BUILTIN_TYPES = (
     types.BuiltinFunctionType,
     types.MethodDescriptorType,
     types.MethodWrapperType,
     types.WrapperDescriptorType,
-    itemgetter,
-    attrgetter,
 )
+_GIVE_WHAT_IS_KEPT = frozenset(
+    ("__getitem__", "__next__", "call", "get", "getattr", "getitem", "next", "pop", "popleft")
+)
+"""Builtins whose results may be any object, an awaitable too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,7 @@ def mode_of(fn: Callable[..., Any]) -> Mode:
             return "agen"
         if inspect.isgeneratorfunction(candidate):
             return "sync"
-    if isinstance(fn, _PLAIN_TYPES):
-        return "sync"
-    return "sync" if _only_computes(fn) else "unknown"
+    return "sync" if _makes_plain(fn) or _only_computes(fn) else "unknown"
 
 
 def may_stray(fn: Callable[..., Any]) -> bool:
@@ -119,6 +118,13 @@ def may_stray(fn: Callable[..., Any]) -> bool:
         return False
     code = _code_of(fn)
     return code is None or any(name.startswith("CALL") for name in _operations(code))
+
+
+def _makes_plain(fn: Callable[..., Any]) -> bool:
+    """Whether it is a class or a builtin that makes no awaitables."""
+    if isinstance(fn, type):
+        return not hasattr(fn, "__await__") and not hasattr(fn, "__aiter__")
+    return isinstance(fn, _BUILTIN_TYPES) and fn.__name__ not in _GIVE_WHAT_IS_KEPT
 
 
 def _only_computes(fn: Callable[..., Any]) -> bool:

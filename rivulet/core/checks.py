@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from rivulet.core.callables import Selector, check_callable, mode_of, selector
+from rivulet.core.callables import Selector, mode_of, selector
 from rivulet.core.durations import Duration, seconds
 from rivulet.errors import GraphError
 
@@ -74,12 +74,13 @@ def backoff_of(
     """The pause in seconds before a retry: a first pause that doubles, or the user's function.
 
     Raises:
-        GraphError: it is neither a duration nor a function.
+        GraphError: it is neither a duration nor a plain function.
     """
     if backoff is None:
         return None
     if callable(backoff):
-        check_callable(backoff, operator, "backoff")
+        if mode_of(backoff) == "async":
+            raise GraphError(f"{operator}(backoff) must be a plain function: its result is a pause")
         return backoff
     first = seconds(backoff, f"{operator}(backoff)", zero=True)
 

@@ -77,6 +77,11 @@ class Context(Protocol):
         ...
 
     @property
+    def paused(self) -> bool:
+        """Whether the run is held between two items."""
+        ...
+
+    @property
     def clock(self) -> Watermark:
         """The event clock that this stage is under."""
         ...

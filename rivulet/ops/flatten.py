@@ -26,6 +26,9 @@ def _itself(item: U) -> U:
     return item
 
 
+_itself.__qualname__ = "the lambda item: item of flatten()"
+
+
 def flatten(source: Stream[Iterable[U] | AsyncIterable[U]], /) -> Stream[U]:
     """Give the items of each item, one level deep.
 
@@ -39,6 +42,8 @@ def flatten(source: Stream[Iterable[U] | AsyncIterable[U]], /) -> Stream[U]:
 
     Raises:
         TypeError: while running, if an item can't be iterated.
+        StrayAwaitableError: while running, if an item needs ``async for`` after others that don't:
+            use ``flat_map(maybe_async(lambda item: item))``.
 
     Example:
         >>> await Stream.of([1, 2], [], [3]).flatten().collect()

@@ -73,6 +73,9 @@ class Timeout(Unary):
                 wake()
 
         def on_timer(now: float) -> Iterable[Any]:
+            nonlocal since
+            if context.paused:
+                since = now
             for when, what in limits():
                 if now >= when - 1e-6:
                     raise TimeoutError(what)

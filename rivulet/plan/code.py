@@ -64,7 +64,7 @@ def write(plan: Plan, region: Region, shape: Shape) -> Code:
     w.line("")  # the head, written when the names are known
     _loop(w)
     if not w.yields:
-        if not shape.begun and any("on_start" in hooks for hooks in shape.hooks.values()):
+        if w.starts and not shape.begun:
             with w.function("start"):
                 walks.start(w)
         with w.function("finish"):

@@ -273,7 +273,7 @@ def _has_no_stamps(stage: Stage) -> bool:
         case Transform() | Step(stamps="lose"):
             return True
         case Produce(nested=nested):
-            return not nested
+            return not nested or not all(gives_time(part) for part in nested)
         case _:
             return False
 
@@ -293,3 +293,12 @@ def plan(
         GraphError: two sources read one iterator, or the time of items is needed and not there.
     """
     return _Planner(targets, handover, stamps, guarded).run()
+
+
+def gives_time(target: Node) -> bool:
+    """Whether the items of a node carry stamps that a reader outside can take."""
+    try:
+        plan(target, handover=True, stamps=True)
+    except GraphError:
+        return False
+    return True

@@ -34,7 +34,7 @@ def visit(w: Writer, node: Node, item: Item) -> None:
     if isinstance(node, Put):
         _put(w, node, item)
     elif isinstance(node, Deliver):
-        _deliver(w, item)
+        _deliver(w, node, item)
     else:
         match w.stage(node):
             case Apply() as stage:
@@ -76,6 +76,14 @@ def _take(w: Writer, name: str, target: str, call: str, node: Node, x: str) -> N
             w.line(f"if {unsettled} and {settled}: {target} = await {target}", node, x)
 
 
+def _take_checked(w: Writer, name: str, target: str, call: str, node: Node, x: str) -> None:
+    """The same for a result that no sink will see, and so no check there."""
+    _take(w, name, target, call, node, x)
+    if name in w.shape.strays:
+        check = f"if {target}.__class__ is {w.use('coroutine')}: "
+        w.line(f"{check}{w.use('stray')}({target}, {name!r})", node, x)
+
+
 def _is_settled(w: Writer, name: str) -> bool:
     return w.shape.modes.get(name, "sync") in ("sync", "async")
 
@@ -91,7 +99,7 @@ def _arguments(w: Writer, node: Node, stage: Step, item: Item) -> str:
     for number in range(len(stage.select)):
         name = w.name(node, f"_by{number}")
         value = w.variable("v")
-        _take(w, name, value, f"{name}({item.x})", node, item.x)
+        _take_checked(w, name, value, f"{name}({item.x})", node, item.x)
         arguments.append(value)
     if stage.stamps in ("own", "need"):
         arguments.append(item.t)
@@ -146,7 +154,7 @@ def selected_values(w: Writer, node: Node, select: tuple[object, ...], item: Ite
         name, value = w.name(node, f"_by{number}"), w.variable("v")
         w.line(f"{value} = None")
         with w.block(f"if {item.x} is not {w.use('CLOSED')}:"):
-            _take(w, name, value, f"{name}({item.x})", node, item.x)
+            _take_checked(w, name, value, f"{name}({item.x})", node, item.x)
         yield value
 
 
@@ -173,32 +181,33 @@ def _folded(w: Writer, node: Node, stage: Step, item: Item) -> str:
     call = f"{name}({cell}[0], {item.x})"
     if stage.fold == "map":
         target = _target(w, name, item)
-        if _is_settled(w, name):
+        if _is_settled(w, name) and name not in w.shape.strays:
             wait = "await " if w.shape.modes[name] == "async" else ""
             w.line(f"{cell}[0], {target} = {wait}{call}", node, item.x)
         else:
             pair = w.variable()
-            _take(w, name, pair, call, node, item.x)
+            _take_checked(w, name, pair, call, node, item.x)
             w.line(f"{cell}[0], {target} = {pair}", node, item.x)
         return target
     if "first" in w.hooks(node):
         target = w.variable()
         with w.block(f"if {cell}:"):
-            _take(w, name, target, call, node, item.x)
+            _take_checked(w, name, target, call, node, item.x)
             w.line(f"{cell}[0] = {target}")
         with w.block("else:"):
             w.line(f"{cell}.append({item.x})")
             w.line(f"{target} = {item.x}")
         return target
-    if stage.fold == "fold" and _is_settled(w, name):
+    settled = _is_settled(w, name) and name not in w.shape.strays
+    if stage.fold == "fold" and settled:
         wait = "await " if w.shape.modes[name] == "async" else ""
         w.line(f"{cell}[0] = {wait}{call}", node, item.x)
         return item.x
     target = _target(w, name, item)
-    if _is_settled(w, name):
+    if settled:
         _take(w, name, f"{target} = {cell}[0]", call, node, item.x)
     else:
-        _take(w, name, target, call, node, item.x)
+        _take_checked(w, name, target, call, node, item.x)
         w.line(f"{cell}[0] = {target}")
     return target
 
@@ -208,19 +217,11 @@ def _test(w: Writer, node: Node, stage: Test, item: Item) -> None:
     main, other = w.live(node), w.live(node, "no")
     with _maybe_guarded(w, node, item) as guarded:
         call = f"{_called(w, node, stage, item)}({_arguments(w, node, stage, item)})"
-        stray = name in w.shape.strays
-        if _is_settled(w, name) and not guarded and not stray:
+        if _is_settled(w, name) and not guarded and name not in w.shape.strays:
             condition = f"await {call}" if w.shape.modes.get(name) == "async" else call
         else:
             condition = w.variable("keep")
-            _take(w, name, condition, call, node, item.x)
-            if stray:
-                w.line(
-                    f"if {condition}.__class__ is {w.use('coroutine')}: "
-                    f"{w.use('stray')}({condition}, {name!r})",
-                    node,
-                    item.x,
-                )
+            _take_checked(w, name, condition, call, node, item.x)
     with _after_guard(w, guarded=guarded):
         if other and not main and not w.shape.counted:
             with w.block(f"if not {condition}:", node, item.x):
@@ -269,6 +270,12 @@ def _expand_by_function(w: Writer, node: Node, stage: Expand, item: Item) -> Non
         return
     call = f"{name}({_arguments(w, node, stage, item)})"
     if w.shape.modes[name] == "sync":
+        if name in w.shape.strays:
+            outputs = w.variable("inner")
+            w.line(f"{outputs} = {call}", node, item.x)
+            check = f"if {w.use('asynchronous')}[{outputs}.__class__]: "
+            w.line(f"{check}{w.use('stray')}({outputs}, {name!r})", node, item.x)
+            call = outputs
         with w.block(f"for {out.x} in {call}:", node, item.x):
             _each_output(w, node, out)
         return
@@ -278,7 +285,7 @@ def _expand_by_function(w: Writer, node: Node, stage: Expand, item: Item) -> Non
             w.line(f"{inner} = {call}", node, item.x)
         case "unknown":
             w.line(f"{inner} = {call}", node, item.x)
-            w.line(f"{w.use('settle')}({name!r}, {inner})", node, item.x)
+            w.line(f"{w.use('settle')}({name!r}, {inner}, checked=True)", node, item.x)
             w.line(f"{inner} = {w.use('each')}({inner})", node, item.x)
         case _:
             w.line(f"{inner} = {w.use('each')}({call})", node, item.x)
@@ -320,12 +327,8 @@ def _leave_early(w: Writer, node: Node, *, always: bool = False) -> None:
 
 def _effect(w: Writer, node: Node, stage: Effect, item: Item) -> None:
     with _maybe_guarded(w, node, item) as guarded:
-        if stage.fn is not None and w.may_stray(node):
-            w.line(
-                f"if {item.x}.__class__ is {w.use('coroutine')}: {w.use('stray')}({item.x})",
-                node,
-                item.x,
-            )
+        if stage.fn is not None:
+            _check_item(w, node, node, item)
         arguments = _arguments(w, node, stage, item)
         name = w.name(node) if stage.fn is not None else _logic(w, node, item)
         call = f"{name}({arguments})"
@@ -360,7 +363,7 @@ def _stamp(w: Writer, node: Node, stage: Stamp, item: Item) -> None:
         if stage.partition is not None:
             name = w.name(node, "_partition")
             part = w.variable("v")
-            _take(w, name, part, f"{name}({item.x})", node, item.x)
+            _take_checked(w, name, part, f"{name}({item.x})", node, item.x)
     with _after_guard(w, guarded=guarded):
         if stage.idle is not None:
             w.line(f"{w.name(node, '_heard')}({part})")
@@ -444,7 +447,7 @@ def _group(w: Writer, node: Node, stage: Group, item: Item) -> None:
     name = w.name(node)
     key, g = w.variable("k"), w.variable("g")
     with _maybe_guarded(w, node, item) as guarded:
-        _take(w, name, key, f"{name}({item.x})", node, item.x)
+        _take_checked(w, name, key, f"{name}({item.x})", node, item.x)
         w.line(f"{g} = {w.name(node, '_state')}({key})", node, item.x)
     with _after_guard(w, guarded=guarded):
         if stage.max_keys is not None:
@@ -454,25 +457,29 @@ def _group(w: Writer, node: Node, stage: Group, item: Item) -> None:
 
 def _put(w: Writer, node: Put, item: Item) -> None:
     to = node if node.to is None else node.to
-    if w.may_stray(node):
-        w.line(
-            f"if {item.x}.__class__ is {w.use('coroutine')}: {w.use('stray')}({item.x})",
-            to,
-            item.x,
-        )
+    _check_item(w, node, to, item)
     given = [item.x]
     if w.carries(node):
         given.append(item.t)
     stage = None if node.to is None else w.stage(node.to)
     if isinstance(stage, Channel) and stage.work is not None and stage.work.by is not None:
         name, key = w.name(node, "_by0"), w.variable("k")
-        _take(w, name, key, f"{name}({item.x})", to, item.x)
+        _take_checked(w, name, key, f"{name}({item.x})", to, item.x)
         given.append(key)
     put, room = w.name(node), w.name(node, "_room")
     w.line(f"if {put}({', '.join(given)}): await {room}()", to, item.x)
 
 
-def _deliver(w: Writer, item: Item) -> None:
+def _check_item(w: Writer, node: Node, to: Node, item: Item) -> None:
+    """Where items leave the loop: look for an awaitable in place of an item."""
+    if w.may_stray(node):
+        check = f"if {item.x}.__class__ is {w.use('coroutine')}: "
+        w.line(f"{check}{w.use('stray')}({item.x})", to, item.x)
+
+
+def _deliver(w: Writer, node: Deliver, item: Item) -> None:
+    if w.shape.results != "none":
+        _check_item(w, node, node.target, item)
     match w.shape.results:
         case "yield":
             if not w.in_loop:

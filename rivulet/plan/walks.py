@@ -114,6 +114,8 @@ def _start_below(w: Writer, node: Node) -> None:
         _start_below(w, child)
     if "on_start" in w.hooks(node):
         _outputs(w, node, f"{w.name(node, '_on_start')}()")
+    elif not isinstance(node, Put | Deliver) and isinstance(w.stage(node), Transform):
+        pipe_outputs(w, node, ".go(None)", None)
 
 
 def finish(w: Writer) -> None:

@@ -270,6 +270,13 @@ class Writer:
         by_function = isinstance(stage, Expand) and stage.fn is not None and not stage.fold
         return not settled or stage.awaits or by_function
 
+    @property
+    def starts(self) -> bool:
+        """Whether some stage gives something before the first item."""
+        return any("on_start" in hooks for hooks in self.shape.hooks.values()) or any(
+            isinstance(self.plan.stages.get(node), Transform) for node in self.region.nodes
+        )
+
     def may_stray(self, node: Node) -> bool:
         """Whether a function above a sink could have given an awaitable in place of an item."""
         return any(base(self.plan, above) in self.shape.strays for above in self.above(node))
@@ -338,5 +345,5 @@ class Writer:
                 continue
             stage = self.stage(node)
             if isinstance(stage, Step) and stage.make is not None and self.group_of(node):
-                slots[node] = 1 + 2 * len(slots)
+                slots[node] = 1 + 3 * len(slots)
         return slots

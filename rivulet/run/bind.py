@@ -233,7 +233,7 @@ class _Binder:
         self.callable("", node, stage.key)
         inside = [n for n in self.writer.slots if self.writer.group_of(n) is node]
         makes = [(n, cast("Step", self.plan.stages[n]).make) for n in inside]
-        size = max((self.writer.slots[n] for n in inside), default=-1) + 2
+        size = max((self.writer.slots[n] for n in inside), default=-2) + 3
 
         def make(key: Any) -> list[Any]:
             group: list[Any] = [None] * size
@@ -244,6 +244,7 @@ class _Binder:
                 slot = self.writer.slots[child]
                 group[slot] = logic.call if logic.cell is None else logic.cell
                 group[slot + 1] = logic.on_end
+                group[slot + 2] = logic.passes or _unchanged
             return group
 
         groups = Groups(
@@ -254,6 +255,9 @@ class _Binder:
             wake=partial(self.loop.timers.wake_at, node),
         )
         self.bound.groups[node] = groups
+        for child in inside:
+            if self.writer.is_clock(child):
+                self.set("_passes", child, groups.passes(self.writer.slots[child]))
         self.set("_state", node, groups.getter())
         self.set("_spare", node, groups.spare)
         self.set("_idle", node, groups.idle)

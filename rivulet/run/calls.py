@@ -27,12 +27,18 @@ class Calls:
         self._names = names
         self._changed = changed
 
-    def settle(self, name: str, result: Any) -> bool:
-        """Decide by a first result how all results are taken; tells whether to await this one."""
+    def settle(self, name: str, result: Any, *, checked: bool = False) -> bool:
+        """Decide by a first result how all results are taken; tells whether to await this one.
+
+        Args:
+            name: the function, by its name in the code.
+            result: what it gave first.
+            checked: every later result is to be looked at, whatever the function.
+        """
         mode = _mode(result)
         if mode is not None:
             self._shape.modes[name] = mode
-            if mode == "sync" and may_stray(self._names[name]):
+            if mode == "sync" and (checked or may_stray(self._names[name])):
                 self._shape.strays.add(name)
             self._changed()
         return mode == "mixed"
@@ -48,9 +54,10 @@ class Calls:
             close()
         culprits = [name] if name is not None else sorted(self._shape.strays)
         functions = ", ".join(name_of(self._names[culprit]) for culprit in culprits)
+        how = "iterated with async for" if isinstance(value, AsyncIterable) else "awaited"
         raise StrayAwaitableError(
             f"{functions} gave plain values at first and now gave {name_of(value)}, which has to "
-            f"be awaited: wrap the function in maybe_async(...), which looks at every result"
+            f"be {how}: wrap the function in maybe_async(...), which looks at every result"
         )
 
 

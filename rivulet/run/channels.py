@@ -37,11 +37,11 @@ def channel(stage: Channel, title: str, *, stamped: bool, rejoins: bool) -> Inbo
 
 @final
 class _Broken:
-    """In place of an entry: what ended the lane."""
+    """In place of an entry: what ended the lane; None is its proper end."""
 
     __slots__ = ("error",)
 
-    def __init__(self, error: BaseException) -> None:
+    def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
@@ -139,14 +139,14 @@ class OverflowInbox(_OneLane):
             return None
         is_item, entry = self._entries.popleft()
         self._items -= is_item
-        if type(entry) is _Broken:
+        if type(entry) is _Broken and entry.error is not None:
             raise entry.error
         return iter((entry,))
 
 
 @final
 class DelayInbox(_OneLane):
-    """Each entry is kept for some time; order and distances stay."""
+    """Each entry is kept for some time, and so is the end; order and distances stay."""
 
     def __init__(self, delay: float) -> None:
         super().__init__()
@@ -165,6 +165,9 @@ class DelayInbox(_OneLane):
         self._entries.append((self._loop.time() + self._delay, entry))
         self._arm()
         return len(self._entries) >= lane.limit
+
+    def end(self, lane: Lane, error: BaseException | None) -> None:
+        self.add(lane, _Broken(error))
 
     def _arm(self) -> None:
         if self._timer is None and self._entries:
@@ -186,12 +189,13 @@ class DelayInbox(_OneLane):
         ready: list[Any] = []
         while entries and entries[0][0] <= now + _RESOLUTION:
             entry = entries[0][1]
-            if type(entry) is _Broken:
+            if type(entry) is not _Broken:
+                ready.append(entry)
+            elif entry.error is not None:
                 if not ready:
                     raise entry.error
                 break
             entries.popleft()
-            ready.append(entry)
         self._arm()
         if not ready:
             return None

@@ -39,6 +39,10 @@ class StageContext(Context):
         return self._loop.execution.suspended
 
     @property
+    def paused(self) -> bool:
+        return self._loop.paused
+
+    @property
     def clock(self) -> Watermark:
         return self._loop.clock_above(self._node)
 

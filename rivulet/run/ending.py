@@ -18,7 +18,9 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     ended = set(left)
     interrupted: asyncio.CancelledError | None = None
     for task in left:
-        task.cancel()
+        # One that was cancelled before is cleaning up, and may take its time.
+        if not task.cancelling():
+            task.cancel()
     while left:
         try:
             await asyncio.wait(left)

@@ -243,11 +243,6 @@ class Execution:
         for loop in self.loops:
             loop.resume()
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the sources were stopped."""
-        return self.suspended or any(loop.over for loop in self.loops)
-
     # Nested graphs
 
     def reading(self, node: Node, *, stamps: bool, guarded: bool) -> Reading:
@@ -333,11 +328,11 @@ class Reading:
         """Whether it has not come to its end."""
         return getattr(self.entries, "ag_frame", None) is not None
 
-    def stop(self) -> bool:
+    def stop(self, *, drain: bool = False) -> bool:
         """Stop in order; tells whether that is done, or the reader's wait has to be cancelled."""
         if self._execution is None:
             return False
-        self._execution.stop()
+        self._execution.stop(drain=drain)
         return True
 
 

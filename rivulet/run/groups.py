@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any, final
+
+from rivulet.core.time import FOREVER
 
 __all__ = ["Groups"]
 
 
 @final
 class Groups:
-    """A list ``[key, call or cell, on_end, ...]`` for each key.
+    """A list ``[key, call or cell, on_end, passes, ...]`` for each key.
 
     Args:
         make: makes the list of a new key.
@@ -37,9 +41,30 @@ class Groups:
         self._wake = wake
         self._groups: OrderedDict[Any, list[Any]] = OrderedDict()
         self._heard: dict[Any, float] = {}
+        self._held: list[_Held] = []
+
+    def passes(self, slot: int) -> Callable[[int], int]:
+        """A function that says how far a watermark passes what a stage holds for all keys."""
+        held = _Held(slot)
+        self._held.append(held)
+        return held.passes
 
     def getter(self) -> Callable[[Any], list[Any]]:
         """A function that gives the state of a key."""
+        state = self._getter()
+        if not self._held:
+            return state
+        touched = [held.touched for held in self._held]
+
+        def state_touched(key: Any) -> list[Any]:
+            group = state(key)
+            for groups in touched:
+                groups[key] = group
+            return group
+
+        return state_touched
+
+    def _getter(self) -> Callable[[Any], list[Any]]:
         groups, make = self._groups, self._make
         get, to_end = groups.get, groups.move_to_end
         ordered, wait = self._max_keys is not None, self._wait
@@ -68,6 +93,7 @@ class Groups:
         while len(self._groups) > self._max_keys:
             key, group = self._groups.popitem(last=False)
             self._heard.pop(key, None)
+            self._forget(key)
             yield group
 
     def idle(self, now: float) -> Iterator[list[Any]]:
@@ -76,6 +102,7 @@ class Groups:
         for key, heard in list(self._heard.items()):
             if now - heard >= self._wait - 1e-6:
                 del self._heard[key]
+                self._forget(key)
                 yield self._groups.pop(key)
         if self._heard:
             self._wake(min(self._heard.values()) + self._wait)
@@ -84,3 +111,45 @@ class Groups:
         """Give up all keys, in the order in which they came or were last used."""
         while self._groups:
             yield self._groups.popitem(last=False)[1]
+
+    def _forget(self, key: Any) -> None:
+        for held in self._held:
+            held.forget(key)
+
+
+@final
+class _Held:
+    """The least stamp that a stage holds for any key; looks only at keys that had an item.
+
+    Args:
+        slot: where the lists of the keys keep the stage.
+
+    Attributes:
+        touched: the keys that had an item since the last look.
+    """
+
+    def __init__(self, slot: int) -> None:
+        self.touched: dict[Any, list[Any]] = {}
+        self._slot = slot
+        self._stamps: list[tuple[int, int, Any]] = []
+        self._newest: dict[Any, int] = {}
+        self._numbers = count()
+
+    def passes(self, watermark: int) -> int:
+        """The watermark, or the least stamp held, if that is lower."""
+        for key, group in self.touched.items():
+            stamp = group[self._slot + 2](FOREVER)
+            self._newest.pop(key, None)
+            if stamp < FOREVER:
+                number = self._newest[key] = next(self._numbers)
+                heappush(self._stamps, (stamp, number, key))
+        self.touched.clear()
+        stamps = self._stamps
+        while stamps and self._newest.get(stamps[0][2]) != stamps[0][1]:
+            heappop(stamps)
+        return min(watermark, stamps[0][0]) if stamps else watermark
+
+    def forget(self, key: Any) -> None:
+        """The key is gone."""
+        self.touched.pop(key, None)
+        self._newest.pop(key, None)

@@ -142,6 +142,7 @@ class Inbox(ABC):
         self.reader: Party | None = None
         self.rejoins = rejoins
         self.left = False
+        self.on_stop: Callable[..., None] | None = None
         self.on_close: Callable[[], Awaitable[None]] | None = None
         self._batch: Iterator[Any] = iter(())
         self._getter: asyncio.Future[None] | None = None
@@ -189,6 +190,10 @@ class Inbox(ABC):
     def busy(self) -> bool:
         """Whether something is on its way that needs no loop to go on."""
         return False
+
+    def preload(self, entries: Iterable[Any]) -> None:
+        """Give these first, whatever the limit."""
+        self._batch = iter(list(entries))
 
     async def take(self) -> Iterator[Any] | None:
         """Wait for entries; None at the end. What is left of the last ones is given again."""
@@ -407,11 +412,16 @@ class SelectiveInbox(Inbox):
                 return iter((mark,))
             if entries and entries[0][1] is CLOSED:
                 return self._read_end(lane, entries)
-            if not entries and (error := self._errors.get(lane.index)) is not None:
-                raise error
-        for index in self.wants():
+        wanted = list(self.wants())
+        for index in wanted:
             if self._entries[index]:
                 return self._pop(self.lanes[index], self._entries[index])
+        for index in wanted:
+            # Not before it is wanted: what came before it may still wait for another lane.
+            if index in self._errors:
+                raise self._errors[index]
+        if self._errors and all(lane.closed for lane in self.lanes):
+            raise next(iter(self._errors.values()))
         return None
 
     def has_ended(self, lane: Lane) -> bool:

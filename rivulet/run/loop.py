@@ -19,7 +19,7 @@ from rivulet.core.stage import Expand, Produce
 from rivulet.core.time import Clock
 from rivulet.plan.code import Code, compiled, write
 from rivulet.plan.graph import Deliver, Put, Region
-from rivulet.plan.writer import Shape, base
+from rivulet.plan.writer import Shape, Writer, base
 from rivulet.run.bind import Bound, bind
 from rivulet.run.calls import Calls
 from rivulet.run.context import StageContext
@@ -28,7 +28,7 @@ from rivulet.run.inbox import Inbox, Lane
 from rivulet.run.notes import annotate
 from rivulet.run.pipe import current
 from rivulet.run.pulse import pulse
-from rivulet.run.services import Awaited, Closing, Turn
+from rivulet.run.services import Asynchronous, Awaited, Closing, Turn
 from rivulet.run.stuck import Party
 from rivulet.run.timers import Timers
 
@@ -50,7 +50,7 @@ class Loop(Party):
         asked: not empty when something is to be done between two items.
         timers: when which stages have to be looked at.
         over: the loop is to read no more.
-        stopped: nor is it to go on inside an item whose results might never end.
+        stopped: it was told to, and what its source has read is still to come.
         finished: it has ended as it should.
         failures: how many failures each policy took.
     """
@@ -104,6 +104,7 @@ class Loop(Party):
             "NEED": NEED,
             "OUT": OUT,
             "asked": self.asked,
+            "asynchronous": Asynchronous(),
             "awaited": Awaited(),
             "between": self.between,
             "closing": Closing,
@@ -198,7 +199,7 @@ class Loop(Party):
 
     async def _begin(self) -> None:
         """Send what comes before the first item; a stage may want no items at all."""
-        early = any("on_start" in hooks for hooks in self.shape.hooks.values())
+        early = Writer(self.plan, self.region, self.shape).starts
         if early or self._ended:
             self.compile()
         if early:
@@ -216,7 +217,7 @@ class Loop(Party):
         assert isinstance(stage, Produce)
         if stage.sharing is not None:
             hub = Hub.of(stage.sharing, stamped=root in self.plan.stamped)
-            self.source = hub.subscribe(root.label)
+            self.source = hub.subscribe(root.label, stamped=root in self.plan.stamped)
             self.source.reader = self
             self.shape.source = "inbox"
             return
@@ -360,8 +361,6 @@ class Loop(Party):
         if "turn" in self.asked:
             self.asked[:] = [what for what in self.asked if what != "turn"]
             await asyncio.sleep(0)
-        if self.stopped:
-            return True
         return bool(self._ended) and not self._wanted(node, set(self._ended))
 
     async def over_inside_pipe(self, node: Node, this: asyncio.Task[Any]) -> bool:
@@ -395,7 +394,9 @@ class Loop(Party):
                 raise
 
     async def after_walk(self) -> None:
-        """A walk beside the loop may have ended a branch, while the loop waits for its source."""
+        """A walk beside the loop may have changed what it wants, while it waits for its source."""
+        if isinstance(self.source, Inbox):
+            self.source.wake()
         if self._ended and not self.over and self._at_source():
             await self._prune()
             if self.over:
@@ -444,9 +445,15 @@ class Loop(Party):
                 return
 
     def stop(self) -> None:
-        """End the loop: at once if it waits for its source, else after the item in hand."""
-        if not self.stopped:
-            self.over = self.stopped = True
+        """End the loop: at once if it waits for its source, else after the item in hand.
+
+        What the source itself reads is stopped in the same way, and the loop ends when that has.
+        """
+        if self.stopped:
+            return
+        self.stopped = True
+        if not self._stop_source():
+            self.over = True
             self.ask("stop")
             self._leave_source()
 
@@ -454,10 +461,18 @@ class Loop(Party):
         """Leave the wait for the source, if the loop is in it and it can be left."""
         if self._cut or self._task is None or not self._at_source():
             return
-        if any(reading.is_open and reading.stop() for reading in self._readings):
-            return
-        self._cut = True
-        self._task.cancel()
+        if not self._stop_source():
+            self._cut = True
+            self._task.cancel()
+
+    def _stop_source(self) -> bool:
+        """Stop what the source reads, if it can be; then its end will be that of the source."""
+        drain = not self.execution.suspended
+        if isinstance(self.source, Inbox) and self.source.on_stop is not None:
+            self.source.on_stop(drain=drain)
+            return True
+        stopped = [r.stop(drain=drain) for r in self._readings if r.is_open]
+        return any(stopped)
 
     def pause(self) -> None:
         """Hold between two items. Timers go on."""
@@ -479,7 +494,7 @@ class Loop(Party):
 
     def subscribe(self, node: Node, for_node: Node) -> AsyncGenerator[Any, None]:
         """Run a nested graph and give its entries; nothing once the run is being stopped."""
-        if self.over:
+        if self.over or self.stopped:
             return each(())
         stage = self.plan.stages[for_node]
         assert isinstance(stage, Produce)

@@ -57,14 +57,19 @@ current: Current = (
 class _Feed:
     """What the function reads."""
 
-    __slots__ = ("_identity", "_loop", "_waiting", "ended", "hungry")
+    __slots__ = ("_identity", "_loop", "_on_hungry", "_waiting", "ended", "hungry")
 
     is_feed = True
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, identity: _Identity, waiting: deque[Any]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        identity: _Identity,
+        waiting: deque[Any],
+        on_hungry: Callable[[], object],
     ) -> None:
         self._loop = loop
+        self._on_hungry = on_hungry
         self._identity = identity
         self._waiting = waiting
         self.ended = False
@@ -93,6 +98,7 @@ class _Feed:
             if self.ended:
                 return END
             self.hungry = self._loop.create_future()
+            self._on_hungry()
             try:
                 yield from self.hungry
             finally:
@@ -194,7 +200,7 @@ class Pipe:
         self.done = False
         self.out: Any = None
         self._waiting: deque[Any] = deque()
-        self._feed = _Feed(self.loop, self.identity, self._waiting)
+        self._feed = _Feed(self.loop, self.identity, self._waiting, self._rouse)
         self._fn = fn
         self._poke = poke
         self._over = over
@@ -307,10 +313,16 @@ class Pipe:
         """Have the function's wait cancelled at its next step."""
         self._must_cancel = True
         self._slow()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        else:
+        if not self._rouse():
             self._poke()
+
+    def _rouse(self) -> bool:
+        """Have ``wait`` look again; tells whether it waits."""
+        waiting = self._waiter is not None and not self._waiter.done()
+        if waiting:
+            assert self._waiter is not None
+            self._waiter.set_result(None)
+        return waiting
 
     async def wait(self, given: Any) -> bool:
         """Wait with the function, in place. False when it has given an output, in ``out``."""
@@ -323,11 +335,10 @@ class Pipe:
             elif not future.done() and not self._must_cancel:
                 # What a task does when it takes a future that its coroutine gave.
                 setattr(future, "_asyncio_future_blocking", False)  # noqa: B010
-                if self._look_again() is NEED:
-                    return True
-                error = await self._wait_for(future)
-                if error is None and not future.done() and not self._must_cancel:
-                    return True
+                while error is None and not future.done() and not self._must_cancel:
+                    if self._look_again() is NEED:
+                        return True
+                    error = await self._wait_for(future)
             given = self._resume(error)
             if given is NEED:
                 given = self._go(None)

@@ -8,7 +8,7 @@ from typing import Any, final
 
 from rivulet.core.iteration import close_iterator
 
-__all__ = ["Awaited", "Closing", "Turn"]
+__all__ = ["Asynchronous", "Awaited", "Closing", "Turn"]
 
 TURN_SECONDS = 0.005
 TURN_ITEMS = 256
@@ -19,6 +19,14 @@ class Awaited(dict[type, bool]):
 
     def __missing__(self, cls: type) -> bool:
         result = self[cls] = hasattr(cls, "__await__") and not hasattr(cls, "__aiter__")
+        return result
+
+
+class Asynchronous(dict[type, bool]):
+    """For each class of results, whether a plain ``for`` can't iterate them but ``async`` can."""
+
+    def __missing__(self, cls: type) -> bool:
+        result = self[cls] = hasattr(cls, "__await__") or hasattr(cls, "__aiter__")
         return result
 
 

@@ -74,13 +74,14 @@ def gathered(execution: Execution, state: str, elapsed: float) -> Stats:
     """The counts of an execution as they are now."""
     plan = execution.plan
     failures = {node: count for loop in execution.loops for node, count in loop.failures.items()}
+    sources = {loop.region.root: loop.source for loop in execution.loops}
     operators: list[OperatorStats] = []
     items = 0
     for node in plan.nodes:
         given = _given(execution, node)
         if isinstance(plan.stages[node], Produce):
             items += given
-        dropped = getattr(execution.inboxes.get(node), "dropped", 0)
+        dropped = getattr(sources.get(node), "dropped", 0)
         failed = failures.get(node, 0)
         operators.append(OperatorStats(plan.numbers[node], node.label, given, failed, dropped))
     return Stats(

@@ -56,7 +56,9 @@ async def test_collect_stops_at_its_limit_or_when_its_time_is_up():
     ids=lambda s: s.node.label,
 )
 async def test_collecting_a_stream_known_to_be_endless_says_so(stream):
-    with pytest.raises(EndlessError, match=r"never ends, so neither would this: use collect\(limit"):
+    with pytest.raises(
+        EndlessError, match=r"never ends, so neither would this: use collect\(limit"
+    ):
         await stream.collect()
     with pytest.raises(EndlessError, match="take"):
         await stream
@@ -395,7 +397,9 @@ async def test_a_one_shot_source_that_was_read_says_what_to_pass():
 
     stream = Stream(rows())
     assert await stream.collect() == [1]
-    with pytest.raises(SourceError, match=r"can be read only once: pass the\s+function that makes it"):
+    with pytest.raises(
+        SourceError, match=r"can be read only once: pass the\s+function that makes it"
+    ):
         await stream.collect()
     again = Stream(rows)
     assert await again.collect() == await again.collect() == [1]
@@ -449,13 +453,19 @@ finally:
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)]
+)
 def test_a_signal_stops_a_script_in_order(number, code, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     lines = [process.stdout.readline().strip() for _ in range(3)]
     assert lines == ["begin 0", "done 0", "begin 1"]
@@ -469,10 +479,18 @@ def test_a_signal_stops_a_script_in_order(number, code, tmp_path):
 def test_an_interrupt_while_run_sync_is_in_a_thread_ends_it(tmp_path):
     script = tmp_path / "script.py"
     body = textwrap.indent(textwrap.dedent(SCRIPT), "    ")
-    script.write_text("import asyncio\nasync def main():\n" + body.replace("import asyncio, sys", "import sys") + "\nasyncio.run(main())\n")
+    script.write_text(
+        "import asyncio\nasync def main():\n"
+        + body.replace("import asyncio, sys", "import sys")
+        + "\nasyncio.run(main())\n"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     assert process.stdout.readline().strip() == "begin 0"
     process.send_signal(signal.SIGINT)
@@ -488,7 +506,9 @@ def test_explaining_needs_no_loop_and_runs_nothing():
     assert "map_2" in stream.explain("code")
     assert "#2 map" in stream.explain()
     assert not calls
-    with pytest.raises(GraphError, match=r"explain\(what\) must be one of 'graph', 'code', not 'plan'"):
+    with pytest.raises(
+        GraphError, match=r"explain\(what\) must be one of 'graph', 'code', not 'plan'"
+    ):
         stream.explain("plan")
 
 
