@@ -137,7 +137,7 @@ def _item(w: Writer) -> Item:
 def _body(w: Writer, item: Item) -> None:
     """What is done with what comes from the source: an item, or a sign that a boundary carries."""
     root = w.region.root
-    if w.shape.held:
+    if w.shape.held and w.shape.source != "sync":
         w.line(f"if {w.use('asked')}: await {w.use('held')}()")
     signs = False
     if item.t != "None":
@@ -158,8 +158,7 @@ def _body(w: Writer, item: Item) -> None:
 
 def _items(w: Writer, item: Item) -> None:
     root = w.region.root
-    if w.shape.counted:
-        w.line(f"{w.use('seen')}[{w.plan.numbers[root]}] += 1")
+    w.count(root)
     stage = w.stage(root)
     if isinstance(stage, Combine) and stage.make is not None:
         out = Item(w.variable(), w.variable("t"))
@@ -172,11 +171,31 @@ def _items(w: Writer, item: Item) -> None:
 
 
 def _between(w: Writer) -> None:
-    w.line(f"if {w.use('asked')} and await {w.use('between')}(): return")
+    if not w.is_tallying:
+        w.line(f"if {w.use('asked')} and await {w.use('between')}(): return")
+        return
+    with w.block(f"if {w.use('asked')}:"):
+        w.flush()
+        w.line(f"if await {w.use('between')}(): return")
 
 
 def _from_iterable(w: Writer) -> None:
     """Never read ahead with a list: a generator's side effects would come out of order."""
+    if not w.shape.counted or w.may_wait(w.region.root):
+        _turns(w)
+        return
+    # Nobody can look at the counts between two turns, so until then they are local variables.
+    begin = len(w.lines)
+    w.line("")
+    with w.tallying() as tallies:
+        with w.block("try:"):
+            _turns(w)
+        with w.block("finally:"):
+            w.flush()
+    w.lines[begin] = f"{w.lines[begin]}{' = '.join(tallies)} = 0"
+
+
+def _turns(w: Writer) -> None:
     item, root = _item(w), w.region.root
     with w.block("while True:"):
         w.line(f"x = {w.use('END')}")
@@ -184,6 +203,7 @@ def _from_iterable(w: Writer) -> None:
             _body(w, item)
             _between(w)
         w.line("if x is END: break")
+        w.flush()
         w.line("if await turn(): return")
 
 

@@ -228,7 +228,7 @@ def _test(w: Writer, node: Node, stage: Test, item: Item) -> None:
                 below(w, node, item, "no")
             return
         with w.block(f"if {condition}:", node, item.x):
-            _count(w, node)
+            w.count(node)
             below(w, node, item)
         if other:
             with w.block("else:"):
@@ -255,7 +255,7 @@ def _expand(w: Writer, node: Node, stage: Expand, item: Item) -> None:
     with _after_guard(w, guarded=w.plan.has_policy(node)):
         head = f"for {out.x}, {out.t} in" if pair else f"for {out.x} in"
         with w.block(f"{head} {outputs}:", node, item.x):
-            _count(w, node)
+            w.count(node)
             below(w, node, out if pair else replace(item, x=out.x, own=True))
             _leave_early(w, node)
     if "after" in w.hooks(node):
@@ -314,7 +314,7 @@ def _expand_guarded(w: Writer, node: Node, stage: Expand, item: Item, out: Item)
 
 
 def _each_output(w: Writer, node: Node, out: Item) -> None:
-    _count(w, node)
+    w.count(node)
     below(w, node, out)
     _leave_early(w, node, always=True)
 
@@ -426,7 +426,7 @@ def pipe_outputs(w: Writer, node: Node, begin: str, x: str | None) -> None:
                     w.line(enter)
             item = Item(w.variable())
             w.line(f"{item.x} = {pipe}.out")
-            _count(w, node)
+            w.count(node)
             below(w, node, item)
             w.line(f"if {w.use('asked')} and await {w.name(node, '_over')}(this): break")
             if waits:
@@ -489,8 +489,3 @@ def _deliver(w: Writer, node: Deliver, item: Item) -> None:
             w.line(f"{w.use('result')}({item.x})")
         case "none":
             pass
-
-
-def _count(w: Writer, node: Node) -> None:
-    if w.shape.counted:
-        w.line(f"{w.use('seen')}[{w.plan.numbers[node]}] += 1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -118,6 +118,7 @@ class Writer:
         self.is_generator = self.yields
         self._has_pipes = any(isinstance(plan.stages.get(node), Transform) for node in region.nodes)
         self.in_loop = False
+        self._tallies: dict[str, str] | None = None
         self.checks = False
         self.open: tuple[Node, ...] = ()
         self.timed = frozenset(node for node in region.nodes if self._is_timed(node))
@@ -169,6 +170,37 @@ class Writer:
                 self.line(f"this = {self.use('current')}[{self.use('here')}]")
             yield
         self.in_loop = self.checks = False
+
+    # Counts
+
+    def count(self, node: Node) -> None:
+        """Count an item that a node gives, where that was asked for."""
+        if not self.shape.counted:
+            return
+        number = self.plan.numbers[node]
+        if self.in_loop and self._tallies is not None:
+            self._tallies[f"n{number}"] = f"{self.use('seen')}[{number}]"
+            self.line(f"n{number} += 1")
+        else:
+            self.line(f"{self.use('seen')}[{number}] += 1")
+
+    @contextmanager
+    def tallying(self) -> Generator[Mapping[str, str]]:
+        """Count in local variables of the loop, which are given when they are known."""
+        self._tallies = {}
+        yield self._tallies
+        self._tallies = None
+
+    @property
+    def is_tallying(self) -> bool:
+        """Whether counts are in local variables."""
+        return self._tallies is not None
+
+    def flush(self) -> None:
+        """Add what was counted in local variables to the counts of the run."""
+        if self._tallies:
+            sums = [f"{count} += {tally}" for tally, count in self._tallies.items()]
+            self.line("; ".join([*sums, f"{' = '.join(self._tallies)} = 0"]))
 
     def variable(self, prefix: str = "x") -> str:
         """A name for an item that is not used yet."""

@@ -54,7 +54,7 @@ class Calls:
             close()
         culprits = [name] if name is not None else sorted(self._shape.strays)
         functions = ", ".join(name_of(self._names[culprit]) for culprit in culprits)
-        how = "iterated with async for" if isinstance(value, AsyncIterable) else "awaited"
+        how = "iterated with async for" if hasattr(value, "__aiter__") else "awaited"
         raise StrayAwaitableError(
             f"{functions} gave plain values at first and now gave {name_of(value)}, which has to "
             f"be {how}: wrap the function in maybe_async(...), which looks at every result"
