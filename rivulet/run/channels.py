@@ -151,7 +151,6 @@ class DelayInbox(_OneLane):
     def __init__(self, delay: float) -> None:
         super().__init__()
         self._delay = delay
-        self._loop = asyncio.get_running_loop()
         self._entries: deque[tuple[float, Any]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 

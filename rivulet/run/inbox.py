@@ -144,6 +144,7 @@ class Inbox(ABC):
         self.left = False
         self.on_stop: Callable[..., None] | None = None
         self.on_close: Callable[[], Awaitable[None]] | None = None
+        self._loop = asyncio.get_running_loop()
         self._batch: Iterator[Any] = iter(())
         self._getter: asyncio.Future[None] | None = None
         self._watermark = NEVER
@@ -199,26 +200,23 @@ class Inbox(ABC):
         """Wait for entries; None at the end. What is left of the last ones is given again."""
         if length_hint(self._batch):
             return self._batch
+        reader = self.reader
         while (batch := self.pull()) is None:
-            if all(lane.closed for lane in self.lanes) and not self.busy:
+            if all([lane.closed for lane in self.lanes]) and not self.busy:
                 return None
-            await self._wait()
+            self._getter = self._loop.create_future()
+            try:
+                if reader is not None:
+                    reader.waits_for_items = self
+                    if self.rejoins:
+                        check_stuck(reader)
+                await self._getter
+            finally:
+                self._getter = None
+                if reader is not None:
+                    reader.waits_for_items = None
         self._batch = batch
         return batch
-
-    async def _wait(self) -> None:
-        reader = self.reader
-        self._getter = asyncio.get_running_loop().create_future()
-        try:
-            if reader is not None:
-                reader.waits_for_items = self
-                if self.rejoins:
-                    check_stuck(reader)
-            await self._getter
-        finally:
-            self._getter = None
-            if reader is not None:
-                reader.waits_for_items = None
 
     def wake(self) -> None:
         """Let the reader look again."""
@@ -281,8 +279,10 @@ class SharedInbox(Inbox):
 
         def put(x: Any) -> bool:
             append(x)
-            if self._getter is not None:
-                self.wake()
+            getter = self._getter
+            if getter is not None and not getter.done():
+                getter.set_result(None)
+                return len(entries) > limit
             return len(entries) >= limit
 
         def put_tagged(x: Any) -> bool:

@@ -49,7 +49,6 @@ class _WorkInbox(Inbox):
         super().__init__()
         self._stage = stage
         self._note = note
-        self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Task[Any]] = set()
         self._last: dict[Any, asyncio.Task[Any]] = {}
         self._error: BaseException | None = None
