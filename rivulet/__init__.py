@@ -26,12 +26,13 @@ from rivulet.keyed import KeyedStream
 from rivulet.notebook.show import explain_streams as explain
 from rivulet.ops.channel import Channel
 from rivulet.stream import Stream
-from rivulet.terminals import run_streams
+from rivulet.terminals import run_streams, start_streams
 
 # Importing a package sets its name here. The package of the runner is loaded now, so that it can't
 # take the place of the function of that name later.
 import_module("rivulet.run")
 run = run_streams
+start = start_streams
 
 if TYPE_CHECKING:
     from rivulet.run.handle import Run
@@ -61,6 +62,7 @@ __all__ = [
     "explain",
     "maybe_async",
     "run",
+    "start",
 ]
 
 _LATER = {

@@ -5,7 +5,7 @@ The runner is imported when something is run, so that ``import rivulet`` stays l
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast, final
 
@@ -33,6 +33,7 @@ __all__ = [
     "run_streams",
     "run_sync",
     "start",
+    "start_streams",
 ]
 
 T = TypeVar("T")
@@ -83,12 +84,46 @@ async def run_streams(*streams: Stream[Any]) -> None:
     """
     from rivulet.run.handle import run_nodes
 
+    await run_nodes(_nodes(streams, "run"))
+
+
+def start_streams(*streams: Stream[Any]) -> Run[Any]:
+    """Run several streams in the background, sharing what they have in common.
+
+    As ``rivulet.run``, with a handle on the run as ``Stream.start`` gives it. ``run.last()`` has
+    the newest items of all of them.
+
+    Args:
+        streams: at least one.
+
+    Raises:
+        GraphError: one is no stream.
+        RuntimeError: no event loop is running.
+
+    Example:
+        >>> seconds = Stream.timer(1)
+        >>> odd, even = [], []
+        >>> run = rivulet.start(
+        ...     seconds.filter(lambda n: n % 2).to(odd),
+        ...     seconds.filter(lambda n: not n % 2).to(even),
+        ... )
+        >>> await asyncio.sleep(4.5)
+        >>> await run.stop()
+        >>> odd, even
+        ([1, 3], [0, 2])
+    """
+    from rivulet.run.handle import Run
+
+    return Run(_nodes(streams, "start"))
+
+
+def _nodes(streams: Sequence[Any], function: str) -> list[Node]:
     if not streams:
-        raise GraphError("run needs at least one stream")
-    await run_nodes([_node(stream) for stream in streams])
+        raise GraphError(f"{function} needs at least one stream")
+    return [_node(stream, function) for stream in streams]
 
 
-def _node(stream: Any) -> Node:
+def _node(stream: Any, function: str) -> Node:
     from rivulet.run.handle import Run
 
     if isinstance(stream, Run):
@@ -97,7 +132,7 @@ def _node(stream: Any) -> Node:
         )
     node = getattr(stream, "node", None)
     if not isinstance(node, Node):
-        raise GraphError(f"run needs streams, not {stream!r:.100}: pass Stream(...)")
+        raise GraphError(f"{function} needs streams, not {stream!r:.100}: pass Stream(...)")
     return node
 
 

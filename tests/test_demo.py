@@ -317,7 +317,7 @@ def test_a_limit_belongs_to_the_band_above_it(wind, label):
 
 def test_weather_that_nobody_measured_yet_has_a_band_of_its_own():
     assert WIND.label(Departure(Flight(NOON, "JFK", "AA", 0), None)) == "not known"
-    assert list(WIND.table([("not known", 1), ("below 8 mph", 2)])) == ["below 8 mph", "not known"]
+    assert list(WIND.table({"not known": 1, "below 8 mph": 2})) == ["below 8 mph", "not known"]
 
 
 async def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(monkeypatch):

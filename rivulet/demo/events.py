@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
@@ -98,9 +98,9 @@ class Bands:
             return self.unknown
         return self.labels[bisect_right(self.limits, getattr(departure.weather, self.measure))]
 
-    def table(self, rows: Iterable[tuple[str, T]]) -> dict[str, T]:
-        """Rows by label, in the order of the bands."""
-        return dict(sorted(rows, key=lambda row: (*self.labels, self.unknown).index(row[0])))
+    def table(self, rows: Mapping[str, T]) -> dict[str, T]:
+        """The rows in the order of the bands."""
+        return {label: rows[label] for label in (*self.labels, self.unknown) if label in rows}
 
 
 WIND = Bands(

@@ -42,13 +42,13 @@ async def measure(watch: Callable[[tuple[int, data.Row]], object] | None = None)
     flight_count: list[int] = []
     weather_count: list[int] = []
     overall: list[Delays] = []
-    by_wind: list[tuple[str, Delays]] = []
-    by_rain: list[tuple[str, Delays]] = []
-    by_visibility: list[tuple[str, Delays]] = []
-    by_carrier: list[tuple[str, Delays]] = []
-    gaps: list[tuple[str, Gaps]] = []
-    cancelled: list[tuple[str, int]] = []
-    rejected: list[tuple[str, int]] = []
+    by_wind: dict[str, Delays] = {}
+    by_rain: dict[str, Delays] = {}
+    by_visibility: dict[str, Delays] = {}
+    by_carrier: dict[str, Delays] = {}
+    gaps: dict[str, Gaps] = {}
+    cancelled: dict[str, int] = {}
+    rejected: dict[str, int] = {}
 
     outputs: list[Stream[object]] = [
         flight_rows.count().to(flight_count),
@@ -73,10 +73,10 @@ async def measure(watch: Callable[[tuple[int, data.Row]], object] | None = None)
         wind=WIND.table(by_wind),
         rain=RAIN.table(by_rain),
         visibility=VISIBILITY.table(by_visibility),
-        airlines={names[code]: delays for code, delays in by_carrier},
-        cancelled={names[code]: count for code, count in cancelled},
-        gaps=dict(gaps),
-        rejected=dict(rejected),
+        airlines={names[code]: delays for code, delays in by_carrier.items()},
+        cancelled={names[code]: count for code, count in cancelled.items()},
+        gaps=gaps,
+        rejected=rejected,
         seconds=perf_counter() - begun,
     )
 

@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Callable, MutableSequence, MutableSet
+from collections.abc import Callable, MutableMapping, MutableSequence, MutableSet
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from rivulet.core.callables import check_callable, is_awaitable, plain
+from rivulet.core.callables import check_callable, is_awaitable, name_of, plain
 from rivulet.core.checks import check_whole
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Channel, Effect, Work
-from rivulet.errors import GraphError
+from rivulet.core.text import shortened
+from rivulet.errors import GraphError, SinkError
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
 
 T = TypeVar("T")
 
-Sink = Callable[[Any], object] | MutableSequence[Any] | MutableSet[Any] | asyncio.Queue[Any]
+Sink = (
+    Callable[[Any], object]
+    | MutableSequence[Any]
+    | MutableSet[Any]
+    | MutableMapping[Any, Any]
+    | asyncio.Queue[Any]
+)
 
 
 @frozen
@@ -35,6 +42,13 @@ class To(Unary):
             return Effect(fn=writer(self.sink))
         work = Work(fn=_passing(writer(self.sink)), concurrency=self.concurrency)
         return Channel(size=self.concurrency, work=work)
+
+    @property
+    def label(self) -> str:
+        """The sink's name, or what it is: never all that it holds."""
+        name = name_of(self.sink) if callable(self.sink) else type(self.sink).__name__
+        more = "" if self.concurrency == 1 else f", concurrency={self.concurrency}"
+        return f"to({name}{more})"
 
 
 def writer(sink: Sink) -> Callable[[Any], object]:
@@ -51,14 +65,31 @@ def writer(sink: Sink) -> Callable[[Any], object]:
         return cast("MutableSequence[Any]", sink).append
     if isinstance(sink, MutableSet):
         return cast("MutableSet[Any]", sink).add
+    if isinstance(sink, MutableMapping):
+        return _setter(cast("MutableMapping[Any, Any]", sink))
     if not callable(sink) and callable(send := getattr(sink, "send", None)):
         return send
     if not callable(sink):
         raise GraphError(
-            f"a sink must be a function, a list, a set, a queue or a Channel, not {sink!r:.100} "
-            f"({type(sink).__name__})"
+            f"a sink must be a function, a list, a set, a dict, a queue or a Channel, not "
+            f"{sink!r:.100} ({type(sink).__name__})"
         )
     return sink
+
+
+def _setter(mapping: MutableMapping[Any, Any]) -> Callable[[Any], None]:
+    def put(item: Any) -> None:
+        if not _is_pair(item):
+            raise SinkError(
+                f"a {type(mapping).__name__} takes pairs (key, value), not {shortened(item)}"
+            )
+        mapping[item[0]] = item[1]
+
+    return put
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, tuple) and len(cast("tuple[Any, ...]", item)) == 2
 
 
 def to(
@@ -71,8 +102,8 @@ def to(
 ) -> Stream[T]:
     """Put each item into sinks, and give it on.
 
-    A sink is a function, sync or async, a list, a set, an ``asyncio.Queue`` or a ``Channel``. To
-    look at items on their way, use ``tap``.
+    A sink is a function, sync or async, a list, a set, an ``asyncio.Queue``, a ``Channel``, or a
+    dict, which takes pairs ``(key, value)``. To look at items on their way, use ``tap``.
 
     Emits:      each item, when all sinks have taken it.
     Waits:      for each sink in turn, item by item; with ``concurrency=n``, for one of n.
@@ -89,12 +120,13 @@ def to(
     Raises:
         GraphError: at build, if no sink is given, one isn't any of these, or a number is less
             than 1.
+        SinkError: while running, if an item for a dict is no pair.
 
     Example:
-        >>> rows = []
-        >>> await Stream.of(1, 2, 3).to(rows).run()
-        >>> rows
-        [1, 2, 3]
+        >>> rows, last = [], {}
+        >>> await Stream.of(("a", 1), ("b", 2), ("a", 3)).to(rows, last).run()
+        >>> rows, last
+        ([('a', 1), ('b', 2), ('a', 3)], {'a': 3, 'b': 2})
         >>> lists = []
         >>> await Stream.of(1, 2, 3).to(lists, batch=2).run()
         >>> lists

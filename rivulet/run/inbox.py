@@ -202,7 +202,7 @@ class Inbox(ABC):
             return self._batch
         reader = self.reader
         while (batch := self.pull()) is None:
-            if all([lane.closed for lane in self.lanes]) and not self.busy:
+            if all(lane.closed for lane in self.lanes) and not self.busy:
                 return None
             self._getter = self._loop.create_future()
             try:

@@ -310,7 +310,11 @@ async def test_a_timer_below_fires_between_tries():
     ("args", "options", "message"),
     [
         (("ignore",), {}, r"on_error\(policy\) must be one of 'raise', 'skip', not 'ignore'"),
-        ((None,), {}, "a sink must be a function, a list, a set, a queue or a Channel, not None"),
+        (
+            (None,),
+            {},
+            "a sink must be a function, a list, a set, a dict, a queue or a Channel, not None",
+        ),
         (("skip",), {"types": ValueError()}, r"on_error\(types\) must be an exception class"),
         (("skip",), {"types": (int,)}, r"on_error\(types\) must be an exception class"),
         (("skip",), {"types": [ValueError]}, r"on_error\(types\) must be an exception class"),

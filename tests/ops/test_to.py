@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import UserList, deque
+from collections import UserDict, UserList, deque
 
 import pytest
 from hypothesis import given
@@ -41,6 +41,30 @@ class Slow:
 async def test_collections_take_items(sink):
     assert await Stream.of(1, 2, 1).to(sink).collect() == [1, 2, 1]
     assert list(sink) == ([1, 2] if isinstance(sink, set) else [1, 2, 1])
+
+
+@pytest.mark.parametrize("sink", [{}, UserDict()])
+async def test_a_mapping_takes_pairs(sink):
+    assert await Stream.of(("a", 1), ("b", 2), ("a", 3)).to(sink).count().collect() == [3]
+    assert sink == {"a": 3, "b": 2}
+
+
+@pytest.mark.parametrize("item", ["ab", ["a", 1], ("a",), ("a", 1, 2), 5])
+async def test_a_mapping_refuses_what_is_no_pair_and_names_it(item):
+    with pytest.raises(SinkError, match=r"a dict takes pairs \(key, value\), not ") as caught:
+        await Stream.of(("a", 1), item).to(sink := {}).run()
+    assert str(caught.value).endswith(f"not {item!r}")
+    assert "to(dict)" in caught.value.__notes__[0]
+    assert sink == {"a": 1}
+
+
+def test_its_label_names_the_sink_and_not_what_that_holds():
+    def write(item):
+        """Take an item."""
+
+    labels = [Stream([1]).to(sink).node.label for sink in ([1, 2], {1: 2}, deque([1]), write)]
+    assert labels == ["to(list)", "to(dict)", "to(deque)", "to(write)"]
+    assert Stream([1]).to(write, concurrency=4).node.label == "to(write, concurrency=4)"
 
 
 async def test_functions_methods_partials_and_objects_with_send_take_items():
@@ -215,7 +239,7 @@ async def test_items_keep_their_time():
         ((None,), {}, r"a sink must be a function, a list, .* not None \(NoneType\)"),
         (("file.txt",), {}, r"a sink must be a function, a list, .* not 'file.txt' \(str\)"),
         ((print, 3), {}, r"not 3 \(int\)"),
-        (({},), {}, r"not {} \(dict\)"),
+        ((range(3),), {}, r"not range\(0, 3\) \(range\)"),
         ((print,), {"batch": 0}, r"to\(batch\) must be a whole number of at least 1, not 0"),
         ((print,), {"within": "x"}, r"to\(within\) must be a duration, not 'x'"),
         ((print,), {"concurrency": 0}, r"to\(concurrency\) must be a whole number of at least 1"),

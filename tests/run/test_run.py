@@ -118,6 +118,19 @@ async def test_run_refuses_what_is_no_stream():
         await rivulet.run([1])
 
 
+async def test_several_streams_can_run_in_the_background():
+    numbers = Stream(range(4))
+    odd, all_ = [], []
+    run = rivulet.start(numbers.filter(lambda x: x % 2).to(odd), numbers.to(all_))
+    assert run.state == "running"
+    await run
+    assert (odd, all_, sorted(run.last())) == ([1, 3], [0, 1, 2, 3], [0, 1, 1, 2, 3, 3])
+    with pytest.raises(GraphError, match="start needs at least one stream"):
+        rivulet.start()
+    with pytest.raises(GraphError, match=r"start needs streams, not \[1\]"):
+        rivulet.start([1])
+
+
 async def test_a_run_can_t_be_run_again():
     run = Stream.timer(1).start()
     with pytest.raises(RunError, match="runs already"):
