@@ -1,6 +1,8 @@
 """The benchmarks do what they say; how fast anything is isn't looked at here."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +61,30 @@ def test_a_contender_that_does_other_work_is_found_out():
     toy = group(Contender("base", length), Contender("idle", idle))
     with pytest.raises(ChecksumError, match="idle came to 0 with 100 items, base to 100"):
         toy.measure(TINY)
+
+
+def limits(*names):
+    """The limits of all contenders of some groups."""
+    chosen = [group for group in GROUPS if group.name in names]
+    assert len(chosen) == len(names)
+    return {c.limit for group in chosen for c in group.contenders if c.limit is not None}
+
+
+def test_the_limits_that_readme_promises_are_the_ones_that_are_checked():
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text()
+    promised = [
+        float(limit) for limit in re.findall(r"^\| .* \| ([\d.]+) \|$", readme, re.MULTILINE)
+    ]
+    checked = [
+        limits("chain_agen_3", "chain_agen_32"),
+        limits("chain_list_3"),
+        limits("chain_list_32"),
+        limits("timer", "counted_agen", "counted_list", "stamps"),
+        limits("pairwise"),
+        limits("map_concurrency"),
+        limits("merge", "merge_waiting"),
+    ]
+    assert [{limit} for limit in promised] == checked
 
 
 def test_what_is_not_installed_is_left_out_and_named():
