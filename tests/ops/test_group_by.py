@@ -83,7 +83,7 @@ def test_each_operator_does_for_each_key_what_it_does_for_a_list(name, rows, max
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([0.3, 1.0, 4.0])), max_size=15))
 def test_a_key_that_is_silent_for_long_begins_anew(rows):
-    idle, at, heard, lives = 2.9, 0.0, {}, defaultdict(list)
+    idle, at, heard, lives = 2.95, 0.0, {}, defaultdict(list)
     for key, pause in rows:
         at += pause
         if key not in heard or at - heard[key] > idle:
