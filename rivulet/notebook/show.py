@@ -5,6 +5,7 @@ Planner and drawing are imported when something is shown, so that ``import rivul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from rivulet.core.checks import check_choice
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["explain", "explain_streams", "repr_mimebundle", "repr_text", "svg"]
 
 What = Literal["graph", "code"]
+
+AT_ENDS = 4
+"""A line shows so many operators at its beginning and at its end."""
+LONGEST = 80
+"""So many characters of each."""
 
 
 def explain(source: Stream[Any], what: What = "graph", /) -> str:
@@ -87,10 +93,19 @@ def repr_text(source: Stream[Any], /) -> str:
     while len(node.inputs()) == 1:
         node = node.inputs()[0]
         chain.append(node)
-    text = ".".join(n.label.lstrip(".") for n in reversed(chain))
+    chain.reverse()
+    if (left_out := len(chain) - 2 * AT_ENDS) > 0:
+        text = f"{_line(chain[:AT_ENDS])} ... {left_out} more ... .{_line(chain[-AT_ENDS:])}"
+    else:
+        text = _line(chain)
     others = len(ancestors(source.node)) - len(chain)
     more = f", made of {others} more operators" if others else ""
     return f"<{text}{more}: not running>"
+
+
+def _line(chain: Sequence[Node]) -> str:
+    labels = (node.label.lstrip(".") for node in chain)
+    return ".".join(x if len(x) <= LONGEST else f"{x[: LONGEST - 3]}..." for x in labels)
 
 
 def svg(source: Stream[Any], /) -> str:

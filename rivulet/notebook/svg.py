@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -50,6 +51,7 @@ BOUNDARY = ("#d5e6f8", "#5f8fc0")
 MARK = ("#efdff2", "#a47bb0")
 STEP = ("#f4f4f5", "#a3a8ad")
 
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ARROW = (
     '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
     f'markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="{LINE}"/></marker></defs>'
@@ -247,16 +249,16 @@ def _box(spot: _Spot) -> str:
     x, y, middle = spot.left, spot.y - HEIGHT / 2, spot.left + spot.width / 2
     caption = (
         f'<text x="{x + 2:.1f}" y="{y + HEIGHT + SMALL + 1:.1f}" font-size="{SMALL}" '
-        f'font-style="italic" fill="{LINE}">{escape(spot.caption)}</text>'
+        f'font-style="italic" fill="{LINE}">{_escaped(spot.caption)}</text>'
         if spot.caption
         else ""
     )
     return (
-        f"<g><title>{escape(spot.title)}</title>"
+        f"<g><title>{_escaped(spot.title)}</title>"
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{spot.width:.1f}" height="{HEIGHT:.0f}" '
         f'rx="6" fill="{fill}" stroke="{stroke}"/>'
         f'<text x="{middle:.1f}" y="{spot.y + 4:.1f}" text-anchor="middle" fill="{INK}">'
-        f"{escape(spot.label)}</text>{caption}</g>"
+        f"{_escaped(spot.label)}</text>{caption}</g>"
     )
 
 
@@ -274,6 +276,10 @@ def _colours(stage: Stage) -> tuple[str, str]:
             return STEP
 
 
+def _escaped(text: str) -> str:
+    return escape(_NOT_IN_XML.sub("\ufffd", text))
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
@@ -286,4 +292,4 @@ def _width(text: str, size: float) -> float:
 def as_image(svg: str, *, alt: str) -> str:
     """HTML that shows the picture also where scripts and inline SVG are taken out."""
     data = base64.b64encode(svg.encode()).decode()
-    return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt, quote=True)}">'
+    return f'<img src="data:image/svg+xml;base64,{data}" alt="{_escaped(alt)}">'

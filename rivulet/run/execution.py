@@ -20,6 +20,7 @@ from rivulet.run.bind import retried
 from rivulet.run.channels import channel
 from rivulet.run.ending import end_tasks
 from rivulet.run.inbox import Inbox, SelectiveInbox, SharedInbox
+from rivulet.run.interrupt import interruptible
 from rivulet.run.loop import Loop
 from rivulet.run.notes import annotate, described, note
 from rivulet.run.work import work
@@ -344,7 +345,7 @@ async def _in_place(execution: Execution) -> AsyncGenerator[Any, None]:
         loop.compile()
         while True:
             async with aclosing(loop.begin()) as results:
-                with loop.pulse():
+                with loop.pulse(), interruptible():
                     async for item in results:
                         yield item
             if not loop.is_left():
@@ -371,9 +372,10 @@ async def _handed_over(execution: Execution) -> AsyncGenerator[Any, None]:
 
     task.add_done_callback(over)
     try:
-        while (batch := await outlet.take()) is not None:
-            for item in batch:
-                yield item
+        with interruptible():
+            while (batch := await outlet.take()) is not None:
+                for item in batch:
+                    yield item
     finally:
         outlet.leave()
         await end_tasks([task])

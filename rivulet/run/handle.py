@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, final
 
@@ -18,6 +18,7 @@ from rivulet.core.node import Node
 from rivulet.errors import RunError
 from rivulet.plan.graph import plan
 from rivulet.run.execution import Execution
+from rivulet.run.interrupt import interruptible
 from rivulet.run.stats import Stats, gathered
 
 __all__ = ["Run", "run_nodes", "run_nodes_sync"]
@@ -26,7 +27,7 @@ T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
 
 TICK = 0.1
-"""Seconds between the wake-ups that let a notebook's stop button reach a silent run."""
+"""Seconds between two looks at whether Ctrl-C was pressed while a thread runs a stream."""
 PATIENCE = 10.0
 """Seconds that a run gets to stop in order before it is cancelled."""
 
@@ -43,27 +44,12 @@ async def run_nodes(
     execution = Execution(plan(*nodes), deliver=deliver)
     execution.prepare()
     task = asyncio.get_running_loop().create_task(execution.run())
-    with _interruptible():
-        await task
-
-
-@contextmanager
-def _interruptible() -> Generator[None]:
-    """In a notebook's kernel, keep the event loop turning so that its stop button is noticed."""
-    if "ipykernel" not in sys.modules:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-
-    def tick() -> None:
-        nonlocal handle
-        handle = loop.call_later(TICK, tick)
-
-    handle = loop.call_later(TICK, tick)
-    try:
-        yield
-    finally:
-        handle.cancel()
+    with interruptible():
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            # Without the frames in which the run was waiting: in a notebook they fill a screen.
+            raise asyncio.CancelledError(*error.args) from None
 
 
 def run_nodes_sync(
@@ -240,7 +226,7 @@ class Run(Generic[T_co]):
         limit = None if timeout is None else seconds(timeout, "wait(timeout)", zero=True)
         self._waiters += 1
         try:
-            with _interruptible():
+            with interruptible():
                 await asyncio.wait([self._task], timeout=limit)
         finally:
             self._waiters -= 1

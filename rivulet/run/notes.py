@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rivulet.core.node import Node
 from rivulet.core.text import shortened
@@ -26,8 +27,17 @@ def note(error: BaseException, text: str) -> None:
 
 def described(node: Node, number: int) -> str:
     """An operator as its author would know it."""
-    where = f", {node.where}" if node.where else ""
+    where = f", {_written(node.where)}" if node.where else ""
     return f"{node.label} [#{number}{where}]"
+
+
+def _written(where: str) -> str:
+    """File and line; in a notebook the cell rather than the file that stands for it."""
+    file, _, line = where.rpartition(":")
+    ipython: Any = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    cell = shell.compile.format_code_name(file) if shell is not None else None
+    return f"{cell[1]}, line {line}" if cell else where
 
 
 def annotate(error: BaseException, loop: Loop, node: Node | None = None) -> None:

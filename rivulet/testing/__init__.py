@@ -6,10 +6,11 @@
 """
 
 from rivulet.testing.clock import VirtualLoop, run, timed
-from rivulet.testing.marbles import Marbles, marbles, to_marbles
+from rivulet.testing.marbles import MarbleError, Marbles, marbles, to_marbles
 from rivulet.testing.probes import Recorder, RecordingSource, assert_closed, stamps
 
 __all__ = [
+    "MarbleError",
     "Marbles",
     "Recorder",
     "RecordingSource",

@@ -12,6 +12,7 @@ from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Unary, frozen, require_stamps
 from rivulet.core.stage import Effect
 from rivulet.core.time import NEVER, SECOND
+from rivulet.errors import GraphError
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -35,6 +36,9 @@ class RecordingSource(Generic[T]):
         opened: how often it was opened.
         closed: how often it was closed again.
         read: the items that were asked for.
+
+    Raises:
+        GraphError: ``every`` is no duration, or both ``error`` and ``silent`` are given.
     """
 
     def __init__(
@@ -45,6 +49,10 @@ class RecordingSource(Generic[T]):
         error: BaseException | None = None,
         silent: bool = False,
     ) -> None:
+        if silent and error is not None:
+            raise GraphError(
+                "RecordingSource(error=..., silent=True) is both: it fails, or is silent"
+            )
         self.opened = 0
         self.closed = 0
         self.read: list[T] = []
@@ -75,6 +83,8 @@ class RecordingSource(Generic[T]):
 def assert_closed(*sources: RecordingSource[Any]) -> None:
     """Check that nothing was left behind: each source was closed, and no other task runs.
 
+    Inside of a test that is async, or after ``testing.run``, which leaves no tasks itself.
+
     Args:
         sources: those that should have been closed as often as they were opened.
 
@@ -88,7 +98,10 @@ def assert_closed(*sources: RecordingSource[Any]) -> None:
         >>> assert_closed(source)
     """
     still_open = [source for source in sources if source.opened != source.closed]
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    try:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    except RuntimeError:  # no loop runs, so no task does
+        tasks = set[asyncio.Task[Any]]()
     if still_open or tasks:
         names = [repr(source) for source in still_open] + [repr(task) for task in tasks]
         raise AssertionError(f"left open or running: {', '.join(names)}")

@@ -1,0 +1,32 @@
+"""Let the stop button of a notebook reach a stream that is silent."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+__all__ = ["interruptible"]
+
+TICK = 0.1
+"""Seconds between the wake-ups."""
+
+
+@contextmanager
+def interruptible() -> Generator[None]:
+    """In a notebook's kernel, keep the event loop turning so that its stop button is noticed."""
+    if "ipykernel" not in sys.modules:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def tick() -> None:
+        nonlocal handle
+        handle = loop.call_later(TICK, tick)
+
+    handle = loop.call_later(TICK, tick)
+    try:
+        yield
+    finally:
+        handle.cancel()
