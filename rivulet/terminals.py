@@ -199,9 +199,8 @@ def _check_end(node: Node, instead: str) -> None:
 def _endless_source(node: Node) -> str:
     from rivulet.core.node import parts
 
-    for part in parts(node):
-        if is_endless(part):
-            return _endless_source(part)
+    while part := next(filter(is_endless, parts(node)), None):
+        node = part
     return node.label
 
 

@@ -200,7 +200,17 @@ def parts(node: Node) -> tuple[Node, ...]:
 
 def is_endless(node: Node) -> bool:
     """Whether a node is known never to end."""
-    return node.endless([is_endless(part) for part in parts(node)])
+    known: dict[Node, bool] = {}
+    todo = [node]
+    while todo:
+        at = todo[-1]
+        above = parts(at)
+        if unknown := [part for part in above if part not in known]:
+            todo.extend(unknown)
+        else:
+            known[at] = at.endless([known[part] for part in above])
+            todo.pop()
+    return known[node]
 
 
 def require_stamps(node: Node, operator: str) -> None:

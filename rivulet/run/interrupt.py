@@ -16,10 +16,10 @@ TICK = 0.1
 @contextmanager
 def interruptible() -> Generator[None]:
     """In a notebook's kernel, keep the event loop turning so that its stop button is noticed."""
-    if "ipykernel" not in sys.modules:
+    loop = asyncio.get_running_loop()
+    if "ipykernel" not in sys.modules or getattr(loop, "is_virtual", False):
         yield
         return
-    loop = asyncio.get_running_loop()
 
     def tick() -> None:
         nonlocal handle

@@ -426,6 +426,8 @@ class Loop(Party):
         """Take the branches that have ended out of the loop, and end it when none is left."""
         while self._ended:
             node = self._ended.pop(0)
+            if self._is_dead(node):
+                continue
             finish = self._functions.get(f"ended_{base(self.plan, node)}")
             if finish is not None and not isinstance(node, Put):
                 await finish()
@@ -433,6 +435,13 @@ class Loop(Party):
             self._stale = True
         if self.region.root in self.shape.dead:
             self.over = True
+
+    def _is_dead(self, node: Node) -> bool:
+        """Whether a node, or one above it, has ended, and so has everything below that."""
+        at: Node | None = node
+        while at is not None and at not in self.shape.dead:
+            at = self.region.parent.get(at)
+        return at is not None
 
     def _bury(self, node: Node) -> None:
         """A node wants no more items, and so don't those above it that have no other branch."""

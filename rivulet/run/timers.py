@@ -112,8 +112,13 @@ class Timers:
         self._handle = None
         if self.walking or not self._running:
             return
+        due = self.due()
+        if not due:
+            # What it was set for has been walked between two items.
+            self._arm()
+            return
         busy = self._loop.busy()
-        if busy is None or all(node in busy for node in self.due()):
+        if busy is None or all(node in busy for node in due):
             self._loop.ask("timer")
         else:
             self.walk_beside(busy)

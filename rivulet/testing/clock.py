@@ -47,7 +47,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     The time of day begins at the epoch. When nothing can happen any more, ``StuckError`` tells
     which task waits where. Work in an executor (``asyncio.to_thread``) takes no time: the clock
-    stands until it is done. Sockets and subprocesses need real time and an ordinary loop.
+    stands until it is done, so a thread must not wait for a timer of the loop itself. Sockets and
+    subprocesses need real time and an ordinary loop.
 
     Attributes:
         threads: how many pieces of work in executors are waited for.

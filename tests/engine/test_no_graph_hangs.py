@@ -143,6 +143,18 @@ async def ends(run):
             raise rest from None
 
 
+def test_timers_go_on_after_one_that_was_not_needed_any_more():
+    """Two lists full at the same moment: the timer of the second was set for the first."""
+
+    async def main():
+        stream = Stream(endless).take_until(6)
+        lists = stream.batch(3, within=0.5), stream.batch(3, within=0.5)
+        await rivulet.run(*(each.to([]) for each in lists))
+        return asyncio.get_running_loop().time()
+
+    assert testing.run(main()) == 6
+
+
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     graphs(),

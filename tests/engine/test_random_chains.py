@@ -381,6 +381,14 @@ def test_a_chain_split_at_every_possible_boundary_and_counted_or_not_gives_the_s
     testing.run(main())
 
 
+async def test_two_stages_that_end_on_the_same_item_end_what_is_below_them_once():
+    """The end of each sends on what the fold below both holds."""
+    stream = Stream([1, 2, 3]).take_until(lambda x: x == 2).take_while(lambda x: x < 2)
+    assert await stream.fold(lambda a, b: a + b, 0).collect() == [1]
+    stream = Stream([1, 2, 3]).take(2).take(2)
+    assert await stream.batch(9).collect() == [[1, 2]]
+
+
 def test_what_is_held_when_a_branch_ends_goes_down_as_a_whole():
     """The end of ``zip`` leaves nothing to read; what a batch holds is still taken apart."""
     rows = Stream([0, 1]).zip([2, 3, 4]).batch(9).flatten().map(lambda pair: pair[1])

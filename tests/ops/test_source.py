@@ -252,7 +252,7 @@ async def test_a_function_has_to_give_something_iterable(given):
         await Stream(source).run()
 
 
-@pytest.mark.parametrize("given", [5, None, object(), NotImplemented], ids=str)
+@pytest.mark.parametrize("given", [5, None, object(), NotImplemented], ids=type)
 def test_what_is_no_source_is_refused(given):
     with pytest.raises(GraphError, match=r"a stream needs an iterable, .*, not .*\("):
         Stream(given)

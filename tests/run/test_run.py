@@ -118,6 +118,15 @@ async def test_run_refuses_what_is_no_stream():
         await rivulet.run([1])
 
 
+async def test_whether_a_stream_ends_is_known_at_once_however_often_it_meets_itself():
+    stream = Stream([1])
+    for _ in range(50):
+        stream = stream.merge(stream)
+    stream = stream.merge(Stream.timer(1))
+    with pytest.raises(EndlessError, match=r"timer\(1\) never ends"):
+        await stream.collect()
+
+
 async def test_several_streams_can_run_in_the_background():
     numbers = Stream(range(4))
     odd, all_ = [], []
