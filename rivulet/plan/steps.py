@@ -27,6 +27,7 @@ def below(w: Writer, node: Node, item: Item, port: str = "") -> None:
 def visit(w: Writer, node: Node, item: Item) -> None:
     """Take an item into a node."""
     opened = w.open
+    w.nested += 1
     if node in w.timed:
         if w.checks:
             w.line(f"if {w.use('walking')}: await {w.use('walked')}()")
@@ -53,6 +54,7 @@ def visit(w: Writer, node: Node, item: Item) -> None:
                 _group(w, node, stage, item)
             case _:
                 below(w, node, item)
+    w.nested -= 1
     w.open = opened
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from typing import Literal
 
 from rivulet.core.callables import Mode
@@ -31,6 +31,10 @@ DEEPEST = 16
 """Levels of indentation after which a branch gets a function of its own (CPython takes 100)."""
 MOST_BLOCKS = 8
 """Nested loops and ``try`` after which it does (CPython takes 20)."""
+MOST_NESTED = 100
+"""Stages one below the other after which it does; the writer goes down by recursion."""
+SMALL = 5
+"""Stages that are written again in each of the ways through them that aren't the loop."""
 
 
 @dataclass(slots=True)
@@ -111,6 +115,8 @@ class Writer:
         self.names: dict[str, None] = {}
         self.functions: list[str] = []
         self.parts: list[tuple[str, Node, Item, bool]] = []
+        self._parts: dict[tuple[Node, bool, bool, bool], str] = {}
+        self.nested = 0
         self.failing: dict[Node, None] = {}
         self.guarding: dict[Node, None] = {}
         self.source_line = -1
@@ -216,16 +222,24 @@ class Writer:
         return self.use(base(self.plan, node) + suffix)
 
     def part(self, node: Node, item: Item) -> bool:
-        """Put a branch into a function of its own where it would be nested too deep."""
-        if self._depth < DEEPEST and self._blocks < MOST_BLOCKS:
+        """Put a branch into a function of its own where it is too deep, or large and used often."""
+        deep = self._depth >= DEEPEST or self._blocks >= MOST_BLOCKS or self.nested >= MOST_NESTED
+        if not deep and (self.in_loop or self._is_small(node)):
             return False
-        name = f"part_{len(self.parts) + 1}"
-        self.parts.append((name, node, Item(item.x, item.t, item.g), self.checks))
+        key = node, item.t == "None", item.g == "", self.checks
+        name = self._parts.get(key)
+        if name is None:
+            name = self._parts[key] = f"part_{len(self.parts) + 1}"
+            self.parts.append((name, node, Item(item.x, item.t, item.g), self.checks))
         opened = self.open
         self.open = (*opened, *(n for n in self.timed if n is node or self.is_below(n, node)))
         self.line(f"await {name}({item.passed})")
         self.open = opened
         return True
+
+    def _is_small(self, node: Node) -> bool:
+        """Whether a branch may be written again in each of the ways through the stages."""
+        return sum(1 for _ in islice(self.branch(node), SMALL)) < SMALL
 
     # Nodes
 
