@@ -205,7 +205,7 @@ async def test_a_channel_is_read_like_its_stream():
 @pytest.mark.parametrize(
     "source",
     [itertools.count(), itertools.cycle("a"), itertools.repeat(1), itertools.repeat((1, 2))],
-    ids=str,
+    ids=type,
 )
 async def test_what_is_known_never_to_end_is_not_collected(source):
     with pytest.raises(EndlessError):
@@ -243,7 +243,7 @@ async def test_a_source_is_not_read_ahead_of_its_reader():
             assert source.read == [*range(wanted + 1)]
 
 
-@pytest.mark.parametrize("given", [5, None, lambda: None, Callable], ids=repr)
+@pytest.mark.parametrize("given", [5, None, lambda: None, Callable], ids=type)
 async def test_a_function_has_to_give_something_iterable(given):
     def source():
         return given
