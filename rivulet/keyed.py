@@ -58,5 +58,13 @@ class KeyedStream(Generic[K_co, T_co]):
     skip = ops.keyed_skip
     batch = ops.keyed_batch
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"a KeyedStream has no {name!r}, which isn't kept per key: leave the group first, "
+                f"with .items() for (key, item) or .values() for items"
+            )
+
     def __repr__(self) -> str:
         return f"<KeyedStream {self.node.label}: leave the group with .items() or .values()>"

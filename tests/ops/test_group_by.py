@@ -242,6 +242,16 @@ async def test_a_key_that_can_t_be_hashed_raises_and_names_the_item():
     assert "on item [1]" in caught.value.__notes__[0]
 
 
+@pytest.mark.parametrize("name", ["to", "explain", "collect", "merge"])
+def test_what_is_not_done_per_key_says_to_leave_the_group(name):
+    grouped = Stream([1]).group_by(bool)
+    with pytest.raises(
+        AttributeError, match=rf"has no '{name}'.* leave the group first, with .item"
+    ):
+        getattr(grouped, name)
+    assert not hasattr(grouped, "_repr_html_")
+
+
 async def test_items_keep_their_time():
     stream = marbles("abab|", event="b-a", values={"a": "a", "b": "b"}).group_by(lambda x: x)
     assert await stamps(stream.pairwise().values()) == [(("a", "a"), 2.0), (("b", "b"), 0.0)]
