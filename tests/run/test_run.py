@@ -222,6 +222,37 @@ async def test_stop_called_by_a_handler_ends_after_its_item():
         assert seen == [0, 1, 2, 3, 4, 5]
 
 
+async def spread(x):
+    for part in range(3):
+        await asyncio.sleep(0.3)
+        yield x, part
+
+
+@pytest.mark.parametrize("make", [spread, lambda x: [(x, part) for part in range(3)]])
+async def test_stop_finishes_the_item_in_hand_with_all_that_is_made_of_it(make):
+    source, seen = RecordingSource(range(9)), []
+
+    async def handle(pair):
+        seen.append(pair)
+        if pair == (2, 0):
+            run.stop()
+
+    run = Stream(source).flat_map(make).to(handle).start()
+    await run
+    assert seen == list(itertools.product(range(3), range(3)))
+    assert_closed(source)
+
+
+@pytest.mark.parametrize("counts", [itertools.count, lambda x: Stream.timer(1)])
+async def test_stop_cancels_an_item_of_which_things_are_made_for_ever(counts):
+    source = RecordingSource([1])
+    run = Stream(source).flat_map(counts).rate_limit(10).start()
+    await asyncio.sleep(2)
+    await run.stop(timeout=3)
+    assert run.state == "cancelled"
+    assert_closed(source)
+
+
 async def test_stop_cancels_what_doesn_t_end_within_its_time():
     async def for_ever(x):
         await asyncio.get_running_loop().create_future()
