@@ -1,0 +1,1 @@
+"""Ordered, durable state: what a `Cache` stands on."""
