@@ -156,7 +156,10 @@ def _snake(name: str) -> str:
 
 def _arguments(node: Node) -> Iterable[str]:
     own = [f for f in fields(node) if f.init and not isinstance(getattr(node, f.name), Node)]
-    for position, spec in enumerate(f for f in own if f.name != "ups"):
+    # Streams come first in what takes several, and everything else by its name.
+    for position, spec in enumerate(own):
+        if spec.name == "ups":
+            continue
         value = getattr(node, spec.name)
         if _is_default(spec, value):
             continue

@@ -215,7 +215,7 @@ def timer(cls: type[Stream[Any]], every: Duration, /, *, align: bool = False) ->
 
     Source: ``interval`` of ReactiveX.
     """
-    seconds(every, "timer")
+    seconds(every, "timer(every)")
     return cls(Timer(every, align))
 
 

@@ -7,6 +7,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rivulet.core.entries import Sign
 from rivulet.core.node import Node
 from rivulet.core.text import shortened
 
@@ -52,7 +53,10 @@ def annotate(error: BaseException, loop: Loop, node: Node | None = None) -> None
     if node is not None:
         note(error, f"rivulet: opening {described(node, number[node])}")
         return
-    place = _place(error.__traceback__, loop)
+    # Python turns a StopIteration that leaves a coroutine into a RuntimeError.
+    cause = error.__cause__
+    at = cause if isinstance(cause, StopIteration | StopAsyncIteration) else error
+    place = _place(at.__traceback__, loop)
     if place is None:
         return
     node, item = place
@@ -78,7 +82,8 @@ def _place(traceback: TracebackType | None, loop: Loop) -> tuple[Node, str | Non
             if place is not None:
                 item = None
                 if place.item is not None and place.item in frame.f_locals:
-                    item = shortened(frame.f_locals[place.item])
+                    value = frame.f_locals[place.item]
+                    item = None if isinstance(value, Sign) else shortened(value)
                 found = (place.node, item)
         traceback = traceback.tb_next
     return found

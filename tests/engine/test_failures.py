@@ -334,3 +334,20 @@ async def test_a_function_that_gives_nothing_to_iterate_is_refused_when_the_run_
 async def test_zip_strict_says_which_input_was_shorter():
     with pytest.raises(ValueError, match="input 2 ended after 2 items, while input 1 has more"):
         await Stream([1, 2, 3]).zip([1, 2], strict=True).collect()
+
+
+async def test_a_stop_iteration_of_a_function_names_operator_and_item():
+    """Python itself makes a RuntimeError of it."""
+    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+        await Stream([7]).map(lambda x: next(iter([]))).run()
+    assert isinstance(caught.value.__cause__, StopIteration)
+    assert "in map(<lambda>)" in caught.value.__notes__[0]
+    assert caught.value.__notes__[0].endswith("on item 7")
+
+
+async def test_the_end_of_an_input_is_no_item():
+    with pytest.raises(ValueError, match="input 2 ended after 1 items") as caught:
+        await Stream([1, 2]).zip([1], strict=True).collect()
+    (note,) = caught.value.__notes__
+    assert note.startswith("rivulet: reading zip(strict=True) [#3")
+    assert "on item" not in note

@@ -65,7 +65,7 @@ async def test_it_is_known_never_to_end():
 
 @pytest.mark.parametrize("every", [0, -1, "soon", None, True, float("nan"), float("inf")], ids=repr)
 def test_a_distance_has_to_be_a_duration(every):
-    with pytest.raises(GraphError, match=r"timer must be .*not "):
+    with pytest.raises(GraphError, match=r"timer\(every\) must be .*not "):
         Stream.timer(every)
 
 
