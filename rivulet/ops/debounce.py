@@ -27,48 +27,57 @@ class Debounce(Unary):
 
     def make(self, context: Context) -> Logic:
         """The state of one run."""
-        quiet = seconds(self.quiet, "debounce")
-        held: tuple[tuple[Any, int | None], ...] = ()
-        due = 0.0
+        return held_for(context, seconds(self.quiet, "debounce"), renewed=True)
 
-        def call(item: Any, t: int | None) -> Iterable[tuple[Any, int | None]]:
-            nonlocal held, due
-            due = context.now() + quiet
-            if not held:
-                context.wake_at(due)
-            held = ((item, t),)
+
+def held_for(context: Context, pause: float, *, renewed: bool) -> Logic:
+    """The state of a stage that holds an item for a while and gives the newest that came by then.
+
+    Args:
+        context: the run.
+        pause: how long in seconds.
+        renewed: the time begins anew with each item.
+    """
+    held: tuple[tuple[Any, int | None], ...] = ()
+    due = 0.0
+
+    def call(item: Any, t: int | None) -> Iterable[tuple[Any, int | None]]:
+        nonlocal held, due
+        if renewed or not held:
+            due = context.now() + pause
+        if not held:
+            context.wake_at(due)
+        held = ((item, t),)
+        return ()
+
+    def flush() -> Iterable[tuple[Any, int | None]]:
+        nonlocal held
+        given, held = held, ()
+        return given
+
+    def on_timer(now: float) -> Iterable[tuple[Any, int | None]]:
+        if held and now < due - 1e-6:
+            context.wake_at(due)
             return ()
+        return flush()
 
-        def flush() -> Iterable[tuple[Any, int | None]]:
-            nonlocal held
-            given, held = held, ()
-            return given
+    def passes(watermark: int) -> int:
+        return min([watermark, *(t for _, t in held if t is not None)])
 
-        def on_timer(now: float) -> Iterable[tuple[Any, int | None]]:
-            if not held:
-                return ()
-            if now < due - 1e-6:
-                context.wake_at(due)
-                return ()
-            return flush()
+    def restore(state: tuple[tuple[Any, int | None], ...]) -> None:
+        nonlocal held, due
+        held, due = state, context.now() + pause
+        if held:
+            context.wake_at(due)
 
-        def passes(watermark: int) -> int:
-            return min([watermark, *(t for _, t in held if t is not None)])
-
-        def restore(state: tuple[tuple[Any, int | None], ...]) -> None:
-            nonlocal held, due
-            held, due = state, context.now() + quiet
-            if held:
-                context.wake_at(due)
-
-        return Logic(
-            call=call,
-            on_timer=on_timer,
-            on_end=flush,
-            passes=passes,
-            snapshot=lambda: held,
-            restore=restore,
-        )
+    return Logic(
+        call=call,
+        on_timer=on_timer,
+        on_end=flush,
+        passes=passes,
+        snapshot=lambda: held,
+        restore=restore,
+    )
 
 
 def debounce(source: Stream[T], quiet: Duration, /) -> Stream[T]:

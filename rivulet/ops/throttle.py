@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rivulet.core.checks import check_choice
@@ -10,6 +9,7 @@ from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Expand, Test
+from rivulet.ops.debounce import held_for
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -46,46 +46,7 @@ class Throttle(Unary):
 
     def make_trailing(self, context: Context) -> Logic:
         """The state of one run that gives the last item of an interval."""
-        interval = seconds(self.interval, "throttle")
-        held: tuple[tuple[Any, int | None], ...] = ()
-        due = 0.0
-
-        def call(item: Any, t: int | None) -> Iterable[tuple[Any, int | None]]:
-            nonlocal held, due
-            if not held:
-                due = context.now() + interval
-                context.wake_at(due)
-            held = ((item, t),)
-            return ()
-
-        def flush() -> Iterable[tuple[Any, int | None]]:
-            nonlocal held
-            given, held = held, ()
-            return given
-
-        def on_timer(now: float) -> Iterable[tuple[Any, int | None]]:
-            if held and now < due - 1e-6:
-                context.wake_at(due)
-                return ()
-            return flush()
-
-        def passes(watermark: int) -> int:
-            return min([watermark, *(t for _, t in held if t is not None)])
-
-        def restore(state: tuple[tuple[Any, int | None], ...]) -> None:
-            nonlocal held, due
-            held, due = state, context.now() + interval
-            if held:
-                context.wake_at(due)
-
-        return Logic(
-            call=call,
-            on_timer=on_timer,
-            on_end=flush,
-            passes=passes,
-            snapshot=lambda: held,
-            restore=restore,
-        )
+        return held_for(context, seconds(self.interval, "throttle"), renewed=False)
 
 
 def throttle(
