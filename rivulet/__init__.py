@@ -19,6 +19,7 @@ from rivulet.errors import (
     RunError,
     SinkError,
     SourceError,
+    StorageError,
     StrayAwaitableError,
     StuckError,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "SinkError",
     "SourceError",
     "Stats",
+    "StorageError",
     "StrayAwaitableError",
     "Stream",
     "StuckError",

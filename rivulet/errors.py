@@ -9,6 +9,7 @@ RivuletError
 ├── StuckError (RuntimeError)          parts of the graph wait for each other
 ├── BufferFullError (RuntimeError)     a buffer with overflow="error" is full
 ├── RunError (RuntimeError)            a run is used in a way that it can't be
+├── StorageError (OSError)             state can't be kept or read
 ├── EmptyError (LookupError)           a stream ended without the item asked for
 └── MissingExtraError (ImportError)    an optional dependency is not installed
 """
@@ -25,6 +26,7 @@ __all__ = [
     "RunError",
     "SinkError",
     "SourceError",
+    "StorageError",
     "StrayAwaitableError",
     "StuckError",
 ]
@@ -64,6 +66,10 @@ class BufferFullError(RivuletError, RuntimeError):
 
 class RunError(RivuletError, RuntimeError):
     """A run is used in a way that it can't be."""
+
+
+class StorageError(RivuletError, OSError):
+    """State can't be kept or read: the disk is full, or a folder isn't what it should be."""
 
 
 class EmptyError(RivuletError, LookupError):
