@@ -127,6 +127,7 @@ def _loop(w: Writer) -> None:
             case "inbox":
                 _from_inbox(w)
         if w.yields:
+            w.line(f"{w.use('finishing')}()")
             walks.finish(w)
 
 

@@ -191,7 +191,6 @@ class Execution:
             for lane in readers:
                 lane.close(error)
             loop.finished = True
-            return
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and not task.cancelling():

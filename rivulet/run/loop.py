@@ -111,6 +111,7 @@ class Loop(Party):
             "coroutine": CoroutineType,
             "current": current,
             "each": each,
+            "finishing": self._finishing,
             "held": self.held,
             "here": self._events,
             "islice": islice,
@@ -131,6 +132,10 @@ class Loop(Party):
         functions = module["region"](*(self._names[name] for name in code.names))
         self._functions = dict(zip(code.functions, functions, strict=True))
         self._stale = False
+
+    def _finishing(self) -> None:
+        """All input was read, by a loop that also sends on what the stages hold."""
+        self.finished = True
 
     def _changed(self) -> None:
         """The code can be made more special."""
@@ -256,7 +261,7 @@ class Loop(Party):
 
     def is_left(self) -> bool:
         """Whether another loop, made for what is known now, has to go on."""
-        if self._stale and not self.over:
+        if self._stale and not (self.over or self.finished):
             self.compile()
             return True
         return False

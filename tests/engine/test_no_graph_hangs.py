@@ -155,6 +155,13 @@ def test_timers_go_on_after_one_that_was_not_needed_any_more():
     assert testing.run(main()) == 6
 
 
+async def test_a_failure_that_nobody_wants_any_more_lets_its_source_go():
+    """The outer ``zip`` has ended by then, and the source waits for room in the inner one."""
+    once, empty = Stream(iter(range(25))), Stream.empty()
+    assert await empty.zip(once.zip(empty, strict=True)).collect() == []
+    testing.assert_closed()
+
+
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     graphs(),

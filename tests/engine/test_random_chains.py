@@ -381,6 +381,17 @@ def test_a_chain_split_at_every_possible_boundary_and_counted_or_not_gives_the_s
     testing.run(main())
 
 
+async def test_a_function_that_is_settled_by_what_comes_at_the_end_gives_that_once():
+    """The loop is left for a more special one when a function is settled, but not at its end."""
+
+    async def same(x):
+        return x
+
+    for rows in ([], [1]):
+        stream = Stream(rows).fold(lambda a, b: a + b, 3).map(lambda x: same(x))
+        assert [x async for x in stream] == await stream.collect() == [sum(rows, 3)]
+
+
 async def test_two_stages_that_end_on_the_same_item_end_what_is_below_them_once():
     """The end of each sends on what the fold below both holds."""
     stream = Stream([1, 2, 3]).take_until(lambda x: x == 2).take_while(lambda x: x < 2)
