@@ -181,6 +181,13 @@ class Snapshot:
                 start = last + b"\0"
             size = min(MOST_AT_ONCE, size * 2)
 
+    def count(self, others: Iterable[bytes] = ()) -> int:
+        """How many keys there are beside some others."""
+        assert self._connection is not None
+        execute = self._connection.execute
+        (all_,) = execute("SELECT value FROM Settings WHERE key = 'count'").fetchone()
+        return all_ - sum(execute(_GET, (key,)).fetchone() is not None for key in others)
+
     def _page(
         self,
         connection: sqlite3.Connection,

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rivulet.state.durable import DurableStore
 from rivulet.state.memory import MemoryStore
 from rivulet.state.store import Store
 
-STORES = {"memory": MemoryStore}
+
+class Temporary:
+    """A store in a folder of its own, which is removed when it is closed."""
+
+    def __init__(self, **options):
+        self._folder = tempfile.TemporaryDirectory()
+        self._store = DurableStore(Path(self._folder.name), **options)
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def __len__(self):
+        return len(self._store)
+
+    def __contains__(self, key):
+        return key in self._store
+
+    def close(self):
+        self._store.close()
+        self._folder.cleanup()
+
+
+STORES = {
+    "memory": MemoryStore,
+    "durable": Temporary,
+    "durable, small memory": partial(Temporary, most_bytes=2000),
+}
 
 KEYS = st.binary(max_size=3)
 VALUES = st.binary(max_size=3)
@@ -52,7 +82,7 @@ def test_it_has_all_that_a_store_has(make):
 
 @every_store
 @given(operations=OPERATIONS, start=BOUNDS, stop=BOUNDS, backwards=st.booleans())
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_it_holds_what_a_dict_would_and_lists_it_in_order(make, operations, start, stop, backwards):
     one_by_one, at_once, model = make(), make(), applied(operations)
     for key, value in operations:
@@ -82,7 +112,7 @@ def test_delete_tells_whether_the_key_was_there(make):
 
 @every_store
 @given(before=OPERATIONS, after=OPERATIONS, backwards=st.booleans(), read=st.integers(0, 5))
-@settings(deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_listing_shows_what_was_there_when_it_was_made(make, before, after, backwards, read):
     store = make()
     store.write(before)

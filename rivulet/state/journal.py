@@ -1,0 +1,433 @@
+"""A journal of writes: what was appended outlives the process, whenever that is killed.
+
+It is a folder of numbered segments. A segment is a header and then records, one for each batch::
+
+    header     magic with the version, number, size of the segment before, mark, seed, CRC
+    record     mark, CRC of all that follows, length of the operations, operations
+    operation  size of the key, size of the value (or that there is none), key, value
+
+Mark and seed are random for each segment, and the checksum of a record begins with the seed plus
+the place of the record, so that no record counts in another file or at another place.
+
+What is not a whole record is one of two things. A **torn tail** comes of a write that was cut short
+and so was never acknowledged: it is in the last segment, and nowhere behind it is there a whole
+record. It is cut off. All else is **damage**, after which acknowledged writes would be missing:
+there is a whole record behind it, or the segment ends before the size that the next one tells, or a
+segment is missing. It is an error. Damage to the very last record looks like a torn tail. Writes
+that were not synced can look damaged after a loss of power.
+
+Every write says its place in the file, so what an interrupted one has left is written over.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import struct
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+from zlib import crc32
+
+from rivulet.errors import StorageError
+from rivulet.state.store import Operation
+
+__all__ = ["Journal"]
+
+VERSION: Final = 1
+MAGIC: Final = b"rivulet" + bytes([VERSION])
+
+_HEADER: Final = struct.Struct("<8sIQ4sI")
+_CHECKSUM: Final = struct.Struct("<I")
+_START: Final = _HEADER.size + _CHECKSUM.size
+_FRAME: Final = struct.Struct("<4sI")
+_LENGTH: Final = struct.Struct("<I")
+_OPERATION: Final = struct.Struct("<II")
+_ONE: Final = struct.Struct("<III")
+_NO_VALUE: Final = 2**32 - 1
+
+_NAME: Final = re.compile(r"journal-([0-9]{8,})")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """How a segment begins.
+
+    Attributes:
+        before: the size of the segment before when this one was begun; 0 if there was none.
+    """
+
+    number: int
+    before: int
+    mark: bytes
+    seed: int
+
+    def packed(self) -> bytes:
+        packed = _HEADER.pack(MAGIC, self.number, self.before, self.mark, self.seed)
+        return packed + _CHECKSUM.pack(crc32(packed))
+
+
+@dataclass(slots=True)
+class _Segment:
+    """The segment that is written to.
+
+    Attributes:
+        size: where the next record begins.
+    """
+
+    path: Path
+    fd: int
+    number: int
+    mark: bytes
+    seed: int
+    size: int
+
+
+@final
+class Journal:
+    """Batches of operations in a folder. Several threads may write to it, but one process only.
+
+    Args:
+        folder: where the segments are. It is made if need be, but not the folder that it is in.
+
+    Raises:
+        StorageError: the folder can't be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._segment: _Segment | None = None
+        self._replayed = False
+        self._lock = threading.Lock()
+        with _telling(f"make {folder}"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def size(self) -> int:
+        """How many bytes are in the segment that is written to."""
+        return self._open_segment().size
+
+    # Reading
+
+    def replay(self) -> Iterator[list[Operation]]:
+        """All batches in order. It has to be read to its end once, before anything is written.
+
+        Raises:
+            StorageError: what is there can't be read, is no journal of this version, or is damaged.
+        """
+        if self._replayed:
+            raise StorageError(f"the journal in {self._folder} was replayed or closed already")
+        self._replayed = True
+        headers = self._headers()
+        end = 0
+        for index, header in enumerate(headers):
+            least = headers[index + 1].before if index + 1 < len(headers) else 0
+            end = yield from self._batches(header, least)
+        with _telling(f"write to {self._folder}"):
+            self._segment = self._continue(headers[-1], end) if headers else self._begin(1, 0)
+
+    def _headers(self) -> list[_Header]:
+        """The headers of all segments, after a last segment that was never begun is removed."""
+        numbers = self._numbers()
+        headers: list[_Header] = []
+        for index, number in enumerate(numbers):
+            path = self._path(number)
+            if headers and number != headers[-1].number + 1:
+                raise StorageError(
+                    f"{self._path(headers[-1].number + 1)} is missing, and acknowledged writes "
+                    f"with it: restore it from a copy"
+                )
+            with _telling(f"read {path}"):
+                header = _header_of(path, number, last=index == len(numbers) - 1)
+                if header is None:
+                    path.unlink()
+                else:
+                    headers.append(header)
+        return headers
+
+    def _batches(self, header: _Header, least: int) -> Generator[list[Operation], None, int]:
+        """The batches of a segment, which are whole up to ``least`` at least; gives their end."""
+        path = self._path(header.number)
+        with _telling(f"read {path}"):
+            data = path.read_bytes()
+        view = memoryview(data)
+        at = _START
+        while (record := _record_at(data, view, header, at)) is not None:
+            operations, at = record
+            yield operations
+        if at < least or _has_record_after(data, view, header, at):
+            raise StorageError(
+                f"{path} is damaged at offset {at}, and acknowledged writes would be missing: "
+                f"restore it from a copy. To do without all that follows, cut it off at {at} and "
+                f"remove the segments after it"
+            )
+        return at
+
+    # Writing
+
+    def append(self, key: bytes, value: bytes | None) -> None:
+        """Write one operation; None deletes. It outlives the process when this has returned.
+
+        Raises:
+            StorageError: it was not written. The next one can be.
+        """
+        # The same as append_batch with one operation, but this is called for every item.
+        size = len(key)
+        try:
+            if value is None:
+                body = _ONE.pack(size + 8, size, _NO_VALUE) + key
+            else:
+                count = len(value)
+                body = _ONE.pack(size + count + 8, size, count) + key + value
+        except struct.error:
+            raise _too_large() from None
+        self._write(body)
+
+    def append_batch(self, operations: Iterable[Operation]) -> None:
+        """Write operations of which all or none are there after a crash. None at all do nothing.
+
+        Raises:
+            StorageError: they were not written. The next ones can be.
+        """
+        parts = [b""]
+        try:
+            for key, value in operations:
+                if value is None:
+                    parts += (_OPERATION.pack(len(key), _NO_VALUE), key)
+                else:
+                    parts += (_OPERATION.pack(len(key), len(value)), key, value)
+            parts[0] = _LENGTH.pack(sum(map(len, parts)))
+        except struct.error:
+            raise _too_large() from None
+        if len(parts) > 1:
+            self._write(b"".join(parts))
+
+    def _write(self, body: bytes) -> None:
+        with self._lock:
+            segment = self._segment
+            if segment is None:
+                raise self._not_open()
+            at = segment.size
+            record = _FRAME.pack(segment.mark, crc32(body, segment.seed + at)) + body
+            try:
+                written = os.pwrite(segment.fd, record, at)
+                if written != len(record):
+                    _write_rest(segment.fd, record, at, written)
+            except OSError as error:
+                # What can't be cut off is no whole record, and is written over.
+                with suppress(OSError):
+                    os.ftruncate(segment.fd, at)
+                raise _not_written(segment.path, error) from error
+            segment.size = at + len(record)
+
+    # Segments
+
+    def rotate(self) -> int:
+        """Begin a new segment.
+
+        Returns:
+            The number of the one before, to drop it when its operations are kept elsewhere.
+
+        Raises:
+            StorageError: it can't be begun. The one before is still written to.
+        """
+        with self._lock:
+            sealed = self._open_segment()
+            self._segment = self._begin(sealed.number + 1, sealed.size)
+            with suppress(OSError):
+                os.close(sealed.fd)
+            return sealed.number
+
+    def drop(self, upto: int) -> None:
+        """Delete the segments up to a number, save the one that is written to.
+
+        Raises:
+            StorageError: they can't be deleted.
+        """
+        current = self._open_segment().number
+        with _telling(f"delete segments in {self._folder}"):
+            # The oldest first: no newer one may be missing behind an older one.
+            for number in self._numbers():
+                if number <= upto and number < current:
+                    self._path(number).unlink(missing_ok=True)
+            _sync(self._folder)
+
+    def sync(self) -> None:
+        """See what was written past a loss of power. Others can write meanwhile.
+
+        Raises:
+            StorageError: it can't be said that it is.
+        """
+        self._open_segment()
+        with _telling(f"sync {self._folder}"):
+            for number in self._numbers():
+                # It may be dropped meanwhile.
+                with suppress(FileNotFoundError):
+                    _sync(self._path(number))
+            _sync(self._folder)
+            _sync(self._folder.parent)
+
+    def close(self) -> None:
+        """Write no more. A second time does nothing."""
+        with self._lock:
+            segment, self._segment = self._segment, None
+            self._replayed = True
+        if segment is not None:
+            with suppress(OSError):
+                os.close(segment.fd)
+
+    def _begin(self, number: int, before: int) -> _Segment:
+        salt = os.urandom(8)
+        header = _Header(number, before, salt[:4], int.from_bytes(salt[4:], "little"))
+        path = self._path(number)
+        fd = -1
+        try:
+            # One that is there is empty: its beginning was interrupted.
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            _write_rest(fd, header.packed(), 0, 0)
+        except BaseException as error:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            if fd >= 0:
+                os.close(fd)
+            if isinstance(error, OSError):
+                raise _not_written(path, error) from error
+            raise
+        return _Segment(path, fd, number, header.mark, header.seed, _START)
+
+    def _continue(self, header: _Header, end: int) -> _Segment:
+        path = self._path(header.number)
+        fd = os.open(path, os.O_WRONLY)
+        try:
+            os.ftruncate(fd, end)
+        except BaseException:
+            os.close(fd)
+            raise
+        return _Segment(path, fd, header.number, header.mark, header.seed, end)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"journal-{number:08}"
+
+    def _numbers(self) -> list[int]:
+        with _telling(f"read {self._folder}"):
+            names = [path.name for path in self._folder.iterdir()]
+        return sorted(int(match[1]) for name in names if (match := _NAME.fullmatch(name)))
+
+    def _open_segment(self) -> _Segment:
+        if self._segment is None:
+            raise self._not_open()
+        return self._segment
+
+    def _not_open(self) -> StorageError:
+        return StorageError(
+            f"the journal in {self._folder} is not open: it was closed, or not replayed to its end"
+        )
+
+
+def _header_of(path: Path, number: int, *, last: bool) -> _Header | None:
+    """The header of a segment; None if it is the last one and its header was not written fully."""
+    with path.open("rb") as file:
+        start = file.read(_START)
+        if last and len(start) < _START and MAGIC.startswith(start[: len(MAGIC)]):
+            return None
+        # After a loss of power a file can have its size, but not what is in it.
+        if last and not any(start) and not any(file.read()):
+            return None
+    if not start.startswith(MAGIC[:-1]):
+        raise StorageError(
+            f"{path} doesn't begin as a journal of rivulet: move it away if it is something else, "
+            f"or else restore it from a copy"
+        )
+    if start[: len(MAGIC)] != MAGIC:
+        found = start[len(MAGIC) - 1 : len(MAGIC)].hex()
+        raise StorageError(
+            f"{path} has format {found}, and this version of rivulet reads {VERSION:02x}: open it "
+            f"with the version that wrote it"
+        )
+    if len(start) < _START or _CHECKSUM.unpack_from(start, _HEADER.size)[0] != crc32(start[:-4]):
+        raise StorageError(f"{path} is damaged at offset 0: restore it from a copy")
+    _, found, before, mark, seed = _HEADER.unpack_from(start)
+    if found != number:
+        raise StorageError(f"{path} was journal-{found:08}: give it its name back")
+    return _Header(number, before, mark, seed)
+
+
+def _record_at(
+    data: bytes, view: memoryview, header: _Header, at: int
+) -> tuple[list[Operation], int] | None:
+    """The operations of a record and where it ends; None if there is no whole one."""
+    body = at + _FRAME.size
+    here = body + _LENGTH.size
+    if here > len(data):
+        return None
+    mark, checksum = _FRAME.unpack_from(data, at)
+    end = here + _LENGTH.unpack_from(data, body)[0]
+    if mark != header.mark or end > len(data):
+        return None
+    if crc32(view[body:end], header.seed + at) != checksum:
+        return None
+    operations: list[Operation] = []
+    while here < end:
+        if here + _OPERATION.size > end:
+            return None
+        size, count = _OPERATION.unpack_from(data, here)
+        here += _OPERATION.size
+        key, here = data[here : here + size], here + size
+        value = None
+        if count != _NO_VALUE:
+            value, here = data[here : here + count], here + count
+        operations.append((key, value))
+    return (operations, end) if operations and here == end else None
+
+
+def _has_record_after(data: bytes, view: memoryview, header: _Header, at: int) -> bool:
+    while (at := data.find(header.mark, at + 1)) >= 0:
+        if _record_at(data, view, header, at) is not None:
+            return True
+    return False
+
+
+def _write_rest(fd: int, data: bytes, at: int, written: int) -> None:
+    rest = memoryview(data)
+    while written < len(data):
+        count = os.pwrite(fd, rest[written:], at + written)
+        if not count:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written += count
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _telling(doing: str) -> Generator[None, None, None]:
+    """Errors of the system as errors of ours."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"can't {doing}: {error.strerror}") from error
+
+
+def _not_written(path: Path, error: OSError) -> StorageError:
+    if error.errno in _FULL:
+        return StorageError(
+            f"the disk is full, so this write was not made: make room and write again ({path}: "
+            f"{error.strerror})"
+        )
+    return StorageError(f"this write was not made: {path}: {error.strerror}")
+
+
+def _too_large() -> StorageError:
+    return StorageError("this write was not made: one write takes less than 4 GiB")
