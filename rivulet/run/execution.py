@@ -190,7 +190,9 @@ class Execution:
                 raise
             for lane in readers:
                 lane.close(error)
+            loop.leave()
             loop.finished = True
+            return
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and not task.cancelling():

@@ -522,6 +522,11 @@ class Loop(Party):
 
     # Closing
 
+    def leave(self) -> None:
+        """Want no more of a boundary, so that what writes to it can end."""
+        if isinstance(self.source, Inbox):
+            self.source.leave()
+
     async def close(self) -> None:
         """Close pipes and source. What fails in closing is raised when all is closed."""
         if self._closed:

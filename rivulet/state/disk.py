@@ -29,7 +29,7 @@ SETTINGS: Final = {
     "size_limit": 2**62,
     "statistics": 0,
     "tag_index": 0,
-    "sqlite_synchronous": 1,
+    "sqlite_synchronous": 2,  # what is committed outlives a loss of power
     "disk_min_file_size": 2**62,
 }
 RAW: Final = 1
@@ -130,10 +130,6 @@ class Tables:
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:
             self._idle.append(connection)
-
-    def sync(self) -> None:
-        """See what was written past a loss of power."""
-        self._connection.execute("PRAGMA wal_checkpoint(FULL)")
 
     def close(self) -> None:
         """Close all connections. Snapshots have to be closed before."""

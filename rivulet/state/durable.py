@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -165,7 +166,6 @@ class DurableStore:
                 self._wait_until_moved()
             if sync:
                 self._journal.sync()
-                self._tables.sync()
 
     def _wait_until_moved(self) -> None:
         """Wait for the thread; after a failure it tries once more."""
@@ -202,8 +202,11 @@ class DurableStore:
                 self._failure = failure
                 if failure is None:
                     self._moving = None
-                    self._journal.drop(sealed)
                 self._moved.notify_all()
+            if failure is None:
+                # What can't be dropped now is dropped with the next; replaying it changes nothing.
+                with suppress(StorageError):
+                    self._journal.drop(sealed)
 
     # Closing
 

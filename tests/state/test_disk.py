@@ -92,7 +92,6 @@ def test_they_are_there_when_the_folder_is_opened_again(tmp_path):
         tables = Tables(tmp_path)
         tables.write([(b"%d" % number, b"x" * 100_000)])
         assert len(tables) == number + 1
-        tables.sync()
         tables.close()
     assert {file.name for file in tmp_path.iterdir()} == {"cache.db"}
 

@@ -189,3 +189,25 @@ def test_a_store_that_is_closed_says_so_and_leaves_no_thread(tmp_path):
     with pytest.raises(StorageError, match="is closed: open it again"):
         store.list()
     assert not [t for t in threading.enumerate() if t.name == "rivulet-state"]
+
+
+def test_a_journal_that_can_t_be_dropped_now_is_dropped_later(tmp_path, monkeypatch):
+    store = DurableStore(tmp_path)
+    failed = []
+
+    def fails(journal, upto):
+        failed.append(upto)
+        raise StorageError("can't delete")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store._journal), "drop", fails)
+        for number in range(3):
+            store.put(b"a", b"%d" % number)
+            store.flush()
+    store.put(b"b", b"")
+    store.flush()
+    store.close()
+    assert len(failed) >= 2
+    store = DurableStore(tmp_path)
+    assert list(store.list()) == [(b"a", b"2"), (b"b", b"")]
+    store.close()
