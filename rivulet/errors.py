@@ -3,6 +3,7 @@
 RivuletError
 ├── GraphError (ValueError)            the graph can't work as it was written
 │   └── EndlessError                   a list was asked of a stream that never ends
+├── CodecError (ValueError)            a value can't become bytes, or bytes a value
 ├── SourceError (ValueError)           a source can't be read
 ├── SinkError (ValueError)             a sink can't take what it was given
 ├── StrayAwaitableError (TypeError)    a function that gave values gave an awaitable
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 __all__ = [
     "BufferFullError",
+    "CodecError",
     "EmptyError",
     "EndlessError",
     "GraphError",
@@ -42,6 +44,10 @@ class GraphError(RivuletError, ValueError):
 
 class EndlessError(GraphError):
     """Everything was asked of a stream that is known never to end."""
+
+
+class CodecError(RivuletError, ValueError):
+    """A codec can't turn a value into bytes, or bytes into a value."""
 
 
 class SourceError(RivuletError, ValueError):
