@@ -8,7 +8,8 @@ unpickles what it finds.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, cast, final
@@ -29,7 +30,6 @@ SETTINGS: Final = {
     "size_limit": 2**62,
     "statistics": 0,
     "tag_index": 0,
-    "sqlite_synchronous": 2,  # what is committed outlives a loss of power
     "disk_min_file_size": 2**62,
 }
 RAW: Final = 1
@@ -70,28 +70,52 @@ class Tables:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._cache: Any = cast("Any", diskcache).Cache(str(folder), **SETTINGS)
+        # It is only to make them: its connections are one for each thread, and stay open.
+        cast("Any", diskcache).Cache(str(folder), **SETTINGS).close()
         self._path = folder / "cache.db"
         self._idle: list[sqlite3.Connection] = []
         self._lock = Lock()
-        found = [row[1] for row in self._connection.execute("PRAGMA table_info(Cache)")]
+        with self._connection() as connection:
+            found = [row[1] for row in connection.execute("PRAGMA table_info(Cache)")]
         if found != COLUMNS.split():
+            self.close()
             raise StorageError(
                 f"{self._path} has the columns {' '.join(found)}, not {COLUMNS}: it needs "
                 f"diskcache 5.6"
             )
 
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        """The connection of this thread."""
-        return self._cache._con
+    @contextmanager
+    def _connection(self) -> Generator[sqlite3.Connection]:
+        """A connection for a while."""
+        connection = self._take()
+        try:
+            yield connection
+        finally:
+            self._give_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=60
+        )
+        # What is committed outlives a loss of power.
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
 
     def __len__(self) -> int:
-        return len(self._cache)
+        snapshot = self.snapshot()
+        try:
+            return snapshot.count()
+        finally:
+            snapshot.close()
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key; None if there is none."""
-        row = self._connection.execute(_GET, (key,)).fetchone()
+        connection = self._take()
+        row = connection.execute(_GET, (key,)).fetchone()
+        self._give_back(connection)
         return None if row is None else _value(key, *row)
 
     def write(self, operations: Iterable[Operation]) -> None:
@@ -103,29 +127,23 @@ class Tables:
                 deletes.append((key,))
             else:
                 puts.append((key, value))
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                connection.executemany(_PUT, puts)
-                connection.executemany(_DELETE, deletes)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            with self._connection() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    connection.executemany(_PUT, puts)
+                    connection.executemany(_DELETE, deletes)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
         except sqlite3.Error as error:
             raise StorageError(f"can't write to {self._path}: {error}") from error
 
     def snapshot(self) -> Snapshot:
         """The rows as they are now."""
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=60
-            )
-        return Snapshot(connection, self._give_back)
+        return Snapshot(self._take(), self._give_back)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:
@@ -137,7 +155,6 @@ class Tables:
             for connection in self._idle:
                 connection.close()
             self._idle.clear()
-        self._cache.close()
 
 
 def _value(key: bytes, mode: object, value: object) -> bytes:
