@@ -62,6 +62,9 @@ def form(value):
         return f"{kind}({', '.join(sorted(map(form, value)))})"
     if cls is dict:
         return f"{kind}({', '.join(f'{form(k)}: {form(v)}' for k, v in value.items())})"
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        return f"{kind}({', '.join(f'{name}={form(getattr(value, name))}' for name in names)})"
     if cls.__module__ == "numpy":
         return f"{kind}({value.dtype.str}, {value.tobytes().hex()}, {len(value) if cls.__name__ in ('str_', 'bytes_') else 1})"
     return f"{kind}({value!r})"
