@@ -11,6 +11,7 @@ from rivulet.core.callables import maybe_async
 from rivulet.core.entries import Failure
 from rivulet.errors import (
     BufferFullError,
+    CodecError,
     EmptyError,
     EndlessError,
     GraphError,
@@ -38,12 +39,16 @@ start = start_streams
 if TYPE_CHECKING:
     from rivulet.run.handle import Run
     from rivulet.run.stats import OperatorStats, Stats
+    from rivulet.state.cache import Cache, CacheStats
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BufferFullError",
+    "Cache",
+    "CacheStats",
     "Channel",
+    "CodecError",
     "EmptyError",
     "EndlessError",
     "Failure",
@@ -68,6 +73,8 @@ __all__ = [
 ]
 
 _LATER = {
+    "Cache": "rivulet.state.cache",
+    "CacheStats": "rivulet.state.cache",
     "OperatorStats": "rivulet.run.stats",
     "Run": "rivulet.run.handle",
     "Stats": "rivulet.run.stats",
@@ -75,7 +82,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """The classes of the runner, which is imported when it is needed."""
+    """What is imported when it is needed: the classes of the runner and of state."""
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

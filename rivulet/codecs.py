@@ -37,6 +37,9 @@ _unpackb: Callable[..., Any] = _msgpack.unpackb
 _Packer: Callable[..., Any] = _msgpack.Packer
 _class_of: Callable[[Any], type[Any]] = type
 
+_LARGE = 65536
+"""A packer keeps the room that it needed; from so many bytes on it isn't used again."""
+
 _DEEPEST = 500
 """Containers within each other. msgpack reads 1024 but may write one more than it can read."""
 
@@ -129,7 +132,8 @@ class AvroCodec:
 
     Types are the schema's: a tuple comes back as a list, a ``float`` with the precision the schema
     gives it. A field that the schema doesn't have is refused, and so is a missing one, unless the
-    schema has a default for it. Needs the extra ``avro`` (fastavro).
+    schema has a default for it. Not for bytes from people you don't trust: few of them can ask for
+    much memory. Needs the extra ``avro`` (fastavro).
 
     Args:
         schema: The schema, as read from JSON.
@@ -189,9 +193,19 @@ class MsgpackCodec:
         {('a', 1): {2.5}}
     """
 
+    def __init__(self) -> None:
+        # A Packer can't be used twice at once, by threads or from within.
+        self._packers: list[Any] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MsgpackCodec, ()
+
     def encode(self, obj: Any) -> bytes:
-        # A Packer can't be used twice at once, by threads or from within; a new one is cheap.
-        packer = _Packer(default=_written, strict_types=True)
+        packers = self._packers
+        try:
+            packer = packers.pop()
+        except IndexError:
+            packer = _Packer(default=_written, strict_types=True)
         try:
             packed: bytes = packer.pack(obj)
         except CodecError:
@@ -203,7 +217,10 @@ class MsgpackCodec:
             ) from error
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise CodecError(f"MsgpackCodec can't keep this: {_too_deep(error)}") from error
-        _check(obj)
+        if type(obj) not in _LEAVES:
+            _check(obj)
+        if len(packed) < _LARGE:
+            packers.append(packer)
         return packed
 
     def decode(self, s: bytes) -> Any:
@@ -509,6 +526,8 @@ def _check(obj: Any) -> None:
 
     These are its own classes, what it takes for bytes, and what is too deep.
     """
+    if type(obj) is dict and _is_flat(cast("dict[Any, Any]", obj)):
+        return
     level: list[Any] = [obj]
     for _ in range(_DEEPEST + 1):
         classes = set(map(type, level))
@@ -528,6 +547,10 @@ def _check(obj: Any) -> None:
                 below.append(kind.write(value))
         level = below
     raise CodecError(f"MsgpackCodec can't keep this: {_too_deep()}")
+
+
+def _is_flat(items: dict[Any, Any]) -> bool:
+    return _LEAVES.issuperset(map(type, items.values())) and _LEAVES.issuperset(map(type, items))
 
 
 def _refused(cls: type[Any]) -> CodecError:

@@ -84,11 +84,15 @@ class Source(Leaf):
     @property
     def label(self) -> str:
         source: object = self.source
-        if callable(source) or isinstance(source, Iterator | AsyncIterator):
+        if isinstance(source, Iterator | AsyncIterator) or not _is_iterable(source):
             return f"Stream({name_of(cast('object', source))})"
         if isinstance(source, _SHOWN):
             return f"Stream({shortened(cast('object', source), 40)})"
         return f"Stream({type(source).__name__})"
+
+
+def _is_iterable(source: object) -> bool:
+    return isinstance(source, AsyncIterable | Iterable | asyncio.Queue)
 
 
 def _is_one_shot(source: object) -> bool:

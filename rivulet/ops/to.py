@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Callable, MutableMapping, MutableSequence, MutableSet
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from rivulet.core.callables import check_callable, is_awaitable, name_of, plain
 from rivulet.core.checks import check_whole
@@ -21,8 +21,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class ItemSink(Protocol):
+    """A sink that says itself how it takes an item, such as a ``Cache``."""
+
+    def take_item(self, item: Any, /) -> object:
+        """Take an item; an awaitable is awaited."""
+        ...
+
+
 Sink = (
     Callable[[Any], object]
+    | ItemSink
     | MutableSequence[Any]
     | MutableSet[Any]
     | MutableMapping[Any, Any]
@@ -46,7 +56,8 @@ class To(Unary):
     @property
     def label(self) -> str:
         """The sink's name, or what it is: never all that it holds."""
-        name = name_of(self.sink) if callable(self.sink) else type(self.sink).__name__
+        by_type = not callable(self.sink) or hasattr(self.sink, "take_item")
+        name = type(self.sink).__name__ if by_type else name_of(self.sink)
         more = "" if self.concurrency == 1 else f", concurrency={self.concurrency}"
         return f"to({name}{more})"
 
@@ -59,6 +70,8 @@ def writer(sink: Sink) -> Callable[[Any], object]:
     """
     if inspect.iscoroutine(sink):
         check_callable(sink, "to", "sink")
+    if callable(take := getattr(sink, "take_item", None)):
+        return take
     if isinstance(sink, asyncio.Queue):
         return cast("asyncio.Queue[Any]", sink).put
     if isinstance(sink, MutableSequence | deque):
@@ -71,7 +84,7 @@ def writer(sink: Sink) -> Callable[[Any], object]:
         return send
     if not callable(sink):
         raise GraphError(
-            f"a sink must be a function, a list, a set, a dict, a queue or a Channel, not "
+            f"a sink must be a function, a list, a set, a dict, a queue, a Cache or a Channel, not "
             f"{sink!r:.100} ({type(sink).__name__})"
         )
     return sink
@@ -102,8 +115,8 @@ def to(
 ) -> Stream[T]:
     """Put each item into sinks, and give it on.
 
-    A sink is a function, sync or async, a list, a set, an ``asyncio.Queue``, a ``Channel``, or a
-    dict, which takes pairs ``(key, value)``. To look at items on their way, use ``tap``.
+    A sink is a function, sync or async, a list, a set, an ``asyncio.Queue`` or a ``Channel``; a
+    dict or a ``Cache`` takes pairs ``(key, value)``. To look at items on their way, use ``tap``.
 
     Emits:      each item, when all sinks have taken it.
     Waits:      for each sink in turn, item by item; with ``concurrency=n``, for one of n.
@@ -120,7 +133,7 @@ def to(
     Raises:
         GraphError: at build, if no sink is given, one isn't any of these, or a number is less
             than 1.
-        SinkError: while running, if an item for a dict is no pair.
+        SinkError: while running, if an item for a dict or a cache is no pair.
 
     Example:
         >>> rows, last = [], {}

@@ -8,7 +8,7 @@ unpickles what it finds.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -19,7 +19,7 @@ import diskcache  # pyright: ignore[reportMissingTypeStubs]
 from rivulet.errors import StorageError
 from rivulet.state.store import Operation
 
-__all__ = ["Snapshot", "Tables"]
+__all__ = ["Rows", "Tables"]
 
 COLUMNS: Final = (
     "rowid key raw store_time expire_time access_time access_count tag size mode filename value"
@@ -38,24 +38,33 @@ MOST_AT_ONCE: Final = 256
 """A listing reads so many rows at once at most; the first one by itself."""
 
 _PUT = """
-INSERT INTO Cache (key, raw, store_time, access_time, size, mode, value)
-VALUES (?, 1, 0, 0, 0, 1, ?)
+INSERT INTO Cache (key, raw, store_time, access_time, size, mode, value) VALUES {}
 ON CONFLICT (key, raw) DO UPDATE SET mode = excluded.mode, value = excluded.value
 """
+_ROW = "(?, 1, 0, 0, 0, 1, ?)"
+MANY: Final = 64
+"""So many rows are put by one statement, during which other threads can run."""
+_PUT_ONE = _PUT.format(_ROW)
+_PUT_MANY = _PUT.format(", ".join([_ROW] * MANY))
 _DELETE = "DELETE FROM Cache WHERE key = ? AND raw = 1"
+_HAS = "SELECT 1 FROM Cache WHERE key = ? AND raw = 1"
 _GET = "SELECT mode, value FROM Cache WHERE key = ? AND raw = 1"
-# A bound that is a byte string keeps to the index and to keys that are.
-_FORWARDS = """
-SELECT key, mode, value FROM Cache WHERE key >= ? AND (? IS NULL OR key < ?) AND raw = 1
-ORDER BY key LIMIT ?
-"""
-_BACKWARDS = """
-SELECT key, mode, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1
-ORDER BY key DESC LIMIT ?
-"""
-_BACKWARDS_FROM_LAST = """
-SELECT key, mode, value FROM Cache WHERE key >= ? AND raw = 1 ORDER BY key DESC LIMIT ?
-"""
+# Bounds that are byte strings keep to the index and to keys that are.
+_LIST = {
+    (False, False): """
+SELECT key, mode, value FROM Cache WHERE key >= ? AND raw = 1 ORDER BY key
+""",
+    (False, True): """
+SELECT key, mode, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key
+""",
+    (True, False): """
+SELECT key, mode, value FROM Cache WHERE key >= ? AND raw = 1 ORDER BY key DESC
+""",
+    (True, True): """
+SELECT key, mode, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key DESC
+""",
+}
+_COUNT = "SELECT value FROM Settings WHERE key = 'count'"
 
 
 @final
@@ -104,35 +113,42 @@ class Tables:
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
-    def __len__(self) -> int:
-        snapshot = self.snapshot()
-        try:
-            return snapshot.count()
-        finally:
-            snapshot.close()
+    def count(self, others: Iterable[bytes] = ()) -> tuple[int, int]:
+        """How many keys there are, and how many of some others are among them."""
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                (count,) = connection.execute(_COUNT).fetchone()
+                found = sum(
+                    connection.execute(_HAS, (key,)).fetchone() is not None for key in others
+                )
+            finally:
+                connection.execute("ROLLBACK")
+        return count, found
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key; None if there is none."""
         connection = self._take()
-        row = connection.execute(_GET, (key,)).fetchone()
-        self._give_back(connection)
-        return None if row is None else _value(key, *row)
+        try:
+            row = connection.execute(_GET, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise StorageError(f"can't read {self._path}: {error}") from error
+        finally:
+            self._give_back(connection)
+        if row is None:
+            return None
+        mode, value = row
+        if mode != RAW or type(value) is not bytes:
+            raise _foreign(key, mode)
+        return value
 
     def write(self, operations: Iterable[Operation]) -> None:
         """Do operations on different keys in one transaction; cheapest in the order of keys."""
-        puts: list[tuple[bytes, bytes]] = []
-        deletes: list[tuple[bytes]] = []
-        for key, value in operations:
-            if value is None:
-                deletes.append((key,))
-            else:
-                puts.append((key, value))
         try:
             with self._connection() as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    connection.executemany(_PUT, puts)
-                    connection.executemany(_DELETE, deletes)
+                    _write(connection, operations)
                     connection.execute("COMMIT")
                 except BaseException:
                     if connection.in_transaction:
@@ -141,87 +157,86 @@ class Tables:
         except sqlite3.Error as error:
             raise StorageError(f"can't write to {self._path}: {error}") from error
 
-    def snapshot(self) -> Snapshot:
-        """The rows as they are now."""
-        return Snapshot(self._take(), self._give_back)
+    def list(self, start: bytes | None, stop: bytes | None, *, backwards: bool) -> Rows:
+        """The rows from ``start`` up to before ``stop``, as they are now."""
+        return Rows(self._take(), self._give_back, start, stop, backwards=backwards)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         with self._lock:
             self._idle.append(connection)
 
     def close(self) -> None:
-        """Close all connections. Snapshots have to be closed before."""
+        """Close all connections. Listings have to be closed before."""
         with self._lock:
             for connection in self._idle:
                 connection.close()
             self._idle.clear()
 
 
-def _value(key: bytes, mode: object, value: object) -> bytes:
-    if mode != RAW or not isinstance(value, bytes):
-        raise StorageError(
-            f"the value of {key!r:.100} wasn't written by rivulet (mode {mode}), so it isn't read"
-        )
-    return value
+def _write(connection: sqlite3.Connection, operations: Iterable[Operation]) -> None:
+    puts: list[bytes] = []
+    for key, value in operations:
+        if value is None:
+            connection.execute(_DELETE, (key,))
+        else:
+            puts += (key, value)
+            if len(puts) == 2 * MANY:
+                connection.execute(_PUT_MANY, puts)
+                puts.clear()
+    connection.executemany(_PUT_ONE, zip(puts[::2], puts[1::2], strict=True))
+
+
+def _foreign(key: bytes, mode: object) -> StorageError:
+    return StorageError(
+        f"the value of {key!r:.100} wasn't written by rivulet (mode {mode}), so it isn't read"
+    )
 
 
 @final
-class Snapshot:
-    """The rows at one moment, whatever is written later. To be closed soon: it holds up the log."""
+class Rows(Iterator[tuple[bytes, bytes]]):
+    """The rows of one moment, whatever is written later. To be closed soon: it holds up the log."""
 
-    def __init__(self, connection: sqlite3.Connection, give_back: Any) -> None:
-        self._connection: sqlite3.Connection | None = connection
-        self._give_back = give_back
-        connection.execute("BEGIN")
-        # Only a read fixes what is seen.
-        connection.execute("SELECT 1 FROM Settings LIMIT 1").fetchone()
-
-    def list(
-        self, start: bytes | None, stop: bytes | None, *, backwards: bool
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """The rows from ``start`` up to before ``stop``."""
-        size = 1
-        while self._connection is not None:
-            rows = self._page(self._connection, start, stop, size, backwards=backwards)
-            for key, mode, value in rows:
-                yield key, _value(key, mode, value)
-            if len(rows) < size:
-                return
-            last = rows[-1][0]
-            if backwards:
-                stop = last
-            else:
-                start = last + b"\0"
-            size = min(MOST_AT_ONCE, size * 2)
-
-    def count(self, others: Iterable[bytes] = ()) -> int:
-        """How many keys there are beside some others."""
-        assert self._connection is not None
-        execute = self._connection.execute
-        (all_,) = execute("SELECT value FROM Settings WHERE key = 'count'").fetchone()
-        return all_ - sum(execute(_GET, (key,)).fetchone() is not None for key in others)
-
-    def _page(
+    def __init__(
         self,
         connection: sqlite3.Connection,
+        give_back: Callable[[sqlite3.Connection], None],
         start: bytes | None,
         stop: bytes | None,
-        size: int,
         *,
         backwards: bool,
-    ) -> Sequence[tuple[bytes, int, bytes]]:
-        first = start or b""
-        if not backwards:
-            rows = connection.execute(_FORWARDS, (first, stop, stop, size))
-        elif stop is not None:
-            rows = connection.execute(_BACKWARDS, (first, stop, size))
-        else:
-            rows = connection.execute(_BACKWARDS_FROM_LAST, (first, size))
-        return rows.fetchall()
+    ) -> None:
+        self._connection: sqlite3.Connection | None = connection
+        self._give_back = give_back
+        bounds = (start or b"",) if stop is None else (start or b"", stop)
+        # A statement that isn't at its end sees what was there when it began.
+        self._cursor = connection.execute(_LIST[backwards, stop is not None], bounds)
+        self._size = 1
+        self._rows: Iterator[tuple[bytes, int, bytes]] = iter(())
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        while True:
+            for key, mode, value in self._rows:
+                if mode != RAW or type(value) is not bytes:
+                    raise _foreign(key, mode)
+                return key, value
+            if self._connection is None:
+                raise StopIteration
+            try:
+                rows = self._cursor.fetchmany(self._size)
+            except sqlite3.Error as error:
+                self.close()
+                raise StorageError(f"can't read the tables: {error}") from error
+            if len(rows) < self._size:
+                self.close()
+            self._size = min(MOST_AT_ONCE, 2 * self._size)
+            self._rows = iter(rows)
 
     def close(self) -> None:
         """Let the rows go."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.execute("ROLLBACK")
+            self._cursor.close()
             self._give_back(connection)
+
+    def __del__(self) -> None:
+        self.close()

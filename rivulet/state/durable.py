@@ -3,6 +3,9 @@
 A write goes into the journal and into memory, and has then outlived the process. A thread moves
 what is in memory into the tables from time to time, in one transaction, and the journal up to there
 is dropped. Look-ups and listings see memory in front of the tables.
+
+What was moved last and what was looked up since is kept in memory for further look-ups. So there
+are at most three times ``most_bytes`` in memory: what is new, what is being moved, what was.
 """
 
 from __future__ import annotations
@@ -14,15 +17,15 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from rivulet.errors import StorageError
-from rivulet.state.disk import Snapshot, Tables
+from rivulet.state.disk import Rows, Tables
 from rivulet.state.journal import Journal
 from rivulet.state.ordered import Listing, OrderedMap
-from rivulet.state.store import Operation
+from rivulet.state.store import Entries, Operation
 
 __all__ = ["DurableStore"]
 
-MOST_BYTES: Final = 8 * 2**20
-"""So many bytes of keys and values are kept in memory before they are moved."""
+MOST_BYTES: Final = 32 * 2**20
+"""So many bytes are written into memory before they are moved."""
 OVERHEAD: Final = 200
 """What an entry takes beside its bytes, roughly."""
 
@@ -53,15 +56,19 @@ class DurableStore:
         self._journal = Journal(folder / "journal")
         self._most_bytes = most_bytes
         self._new: _Layer = OrderedMap()
+        self._gone: set[bytes] = set()
         self._moving: _Layer | None = None
+        self._recent: dict[bytes, bytes | _Gone] = {}
+        self._recent_bytes = 0
         self._sealed = 0
         self._bytes = 0
+        self._compared = self._in_both = 0
         self._closed = False
         self._lock = threading.RLock()
         self._moved = threading.Condition(self._lock)
         self._mover = threading.Thread(target=self._move_on, name="rivulet-state", daemon=True)
         self._failure: StorageError | None = None
-        self.inline = 0
+        self.waits = 0
         """How often a write had to wait until memory was moved."""
         for operations in self._journal.replay():
             self._remember(operations)
@@ -71,15 +78,16 @@ class DurableStore:
 
     def __len__(self) -> int:
         with self._lock:
-            memory = dict[bytes, Any]()
-            for layer in (self._moving, self._new):
-                memory.update(() if layer is None else layer.list())
-            snapshot = self._tables.snapshot()
-            try:
-                beside = snapshot.count(memory)
-            finally:
-                snapshot.close()
-            return beside + sum(value is not _GONE for value in memory.values())
+            self._check_open()
+            if self._moving is not None:
+                memory = dict(self._moving.list()) | dict(self._new.list())
+                count, found = self._tables.count(memory)
+                return count - found + sum(value is not _GONE for value in memory.values())
+            # Each key is looked for in the tables once.
+            count, found = self._tables.count(self._new.since(self._compared))
+            self._in_both += found
+            self._compared = len(self._new)
+            return count - self._in_both + len(self._new) - len(self._gone)
 
     def __contains__(self, key: bytes) -> bool:
         return self.get(key) is not None
@@ -87,32 +95,53 @@ class DurableStore:
     def get(self, key: bytes) -> bytes | None:
         """The value of a key; None if there is none."""
         # In this order: what is moved is in the tables before it leaves memory.
-        for layer in (self._new, self._moving):
-            if layer is not None and (value := layer.get(key)) is not None:
-                return None if isinstance(value, _Gone) else value
-        return self._tables.get(key)
+        value = self._new.get(key)
+        if value is None:
+            moving = self._moving
+            if moving is not None:
+                value = moving.get(key)
+            if value is None:
+                recent = self._recent
+                value = recent.get(key)
+                if value is None:
+                    return self._look_up(key, recent)
+        return value if type(value) is bytes else None
+
+    def _look_up(self, key: bytes, recent: dict[bytes, bytes | _Gone]) -> bytes | None:
+        """The value in the tables, to be kept where no move has come between."""
+        value = self._tables.get(key)
+        if self._recent_bytes > self._most_bytes:
+            self._recent, self._recent_bytes = {}, 0
+        elif recent is self._recent:
+            self._recent_bytes += len(key) + len(value or b"") + OVERHEAD
+        recent[key] = _GONE if value is None else value
+        return value
 
     def list(
         self, start: bytes | None = None, stop: bytes | None = None, *, backwards: bool = False
-    ) -> _Merged:
+    ) -> Entries:
         """The entries from ``start`` up to before ``stop``, as they are now."""
         with self._lock:
             self._check_open()
             layers = [
                 layer.list(start, stop, backwards=backwards)
                 for layer in (self._new, self._moving)
-                if layer is not None
+                if layer is not None and len(layer)
             ]
-            return _Merged(layers, self._tables.snapshot(), start, stop, backwards=backwards)
+            rows = self._tables.list(start, stop, backwards=backwards)
+        return _Merged(layers, rows, backwards=backwards) if layers else rows
 
     # Writes
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set the value of a key."""
         with self._lock:
-            self._make_room()
+            if self._bytes >= self._most_bytes:
+                self._make_room()
             self._journal.append(key, value)
             self._new.put(key, value)
+            if self._gone:
+                self._gone.discard(key)
             self._bytes += len(key) + len(value) + OVERHEAD
 
     def delete(self, key: bytes) -> bool:
@@ -122,8 +151,7 @@ class DurableStore:
             if key not in self:
                 return False
             self._journal.append(key, None)
-            self._new.put(key, _GONE)
-            self._bytes += len(key) + OVERHEAD
+            self._remember(((key, None),))
             return True
 
     def write(self, operations: Sequence[Operation]) -> None:
@@ -135,6 +163,11 @@ class DurableStore:
 
     def _remember(self, operations: Sequence[Operation]) -> None:
         self._new.write((key, _GONE if value is None else value) for key, value in operations)
+        for key, value in operations:
+            if value is None:
+                self._gone.add(key)
+            else:
+                self._gone.discard(key)
         self._bytes += sum(len(k) + len(v or b"") + OVERHEAD for k, v in operations)
 
     def _make_room(self) -> None:
@@ -145,7 +178,7 @@ class DurableStore:
         if self._moving is None:
             self._seal()
             return
-        self.inline += 1
+        self.waits += 1
         self._wait_until_moved()
         if self._bytes >= self._most_bytes:
             self._seal()
@@ -177,7 +210,8 @@ class DurableStore:
 
     def _seal(self) -> None:
         self._sealed = self._journal.rotate()
-        self._moving, self._new, self._bytes = self._new, OrderedMap(), 0
+        self._moving, self._new, self._gone = self._new, OrderedMap(), set()
+        self._bytes = self._compared = self._in_both = 0
         self._moved.notify_all()
 
     def _move_on(self) -> None:
@@ -201,6 +235,7 @@ class DurableStore:
             with self._lock:
                 self._failure = failure
                 if failure is None:
+                    self._recent, self._recent_bytes = layer.values, self._most_bytes // 2
                     self._moving = None
                 self._moved.notify_all()
             if failure is None:
@@ -219,6 +254,7 @@ class DurableStore:
                 self.flush()
             finally:
                 self._closed = True
+                self._bytes = self._most_bytes  # so that a write looks whether it is open
                 self._moved.notify_all()
         self._mover.join()
         self._journal.close()
@@ -234,27 +270,21 @@ class _Merged(Iterator[tuple[bytes, bytes]]):
     """Entries of several layers in one order; the first layer that has a key counts."""
 
     def __init__(
-        self,
-        layers: list[Listing[bytes | _Gone]],
-        snapshot: Snapshot,
-        start: bytes | None,
-        stop: bytes | None,
-        *,
-        backwards: bool,
+        self, layers: list[Listing[bytes | _Gone]], rows: Rows, *, backwards: bool
     ) -> None:
-        self._layers = layers
-        self._snapshot = snapshot
+        self._layers: list[Listing[bytes | _Gone] | Rows] = [*layers, rows]
         self._backwards = backwards
-        self._rows = self._merge([*layers, snapshot.list(start, stop, backwards=backwards)])
+        self._entries = self._merge()
 
     def __next__(self) -> tuple[bytes, bytes]:
         try:
-            return next(self._rows)
+            return next(self._entries)
         except BaseException:
             self.close()
             raise
 
-    def _merge(self, layers: list[Iterator[tuple[bytes, Any]]]) -> Iterator[tuple[bytes, bytes]]:
+    def _merge(self) -> Iterator[tuple[bytes, bytes]]:
+        layers: list[Iterator[tuple[bytes, Any]]] = [*self._layers]
         heads = [next(layer, None) for layer in layers]
         pick = max if self._backwards else min
         while keys := [head[0] for head in heads if head is not None]:
@@ -271,7 +301,6 @@ class _Merged(Iterator[tuple[bytes, bytes]]):
         """See no more."""
         for layer in self._layers:
             layer.close()
-        self._snapshot.close()
 
     def __del__(self) -> None:
         self.close()

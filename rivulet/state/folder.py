@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -18,6 +20,11 @@ FORMAT: Final = 1
 MARKER: Final = "rivulet.json"
 OWNER: Final = "owner"
 NEW: Final = "rivulet.json.new"
+_OURS: Final = (
+    *("cache.db", "cache.db-wal", "cache.db-shm", "journal", "rocks"),
+    *(NEW, MARKER, OWNER),
+)
+"""What is in it, in the order in which it is removed."""
 
 
 @final
@@ -27,13 +34,14 @@ class Folder:
     Args:
         path: where.
         codec: the name of what encodes the values.
+        store: the name of the kind of store.
 
     Raises:
         StorageError: another process has it; or it isn't a folder of a rivulet store, is one of
-            another format, or was written with another codec.
+            another format, or was written with another codec or kind of store.
     """
 
-    def __init__(self, path: Path, *, codec: str) -> None:
+    def __init__(self, path: Path, *, codec: str, store: str) -> None:
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,7 +50,7 @@ class Folder:
         self._owner = os.open(path / OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._lock()
-            self._check(codec)
+            self._check(codec, store)
         except BaseException:
             self.close()
             raise
@@ -60,26 +68,32 @@ class Folder:
         os.ftruncate(self._owner, 0)
         os.pwrite(self._owner, str(os.getpid()).encode(), 0)
 
-    def _check(self, codec: str) -> None:
+    def _check(self, codec: str, store: str) -> None:
         marker = self.path / MARKER
         if not marker.exists():
             self._check_new()
-            self._mark({"format": FORMAT, "codec": codec})
+            self._mark({"format": FORMAT, "codec": codec, "store": store})
             return
         try:
             found: Any = json.loads(marker.read_bytes())
-            version, written = found["format"], found["codec"]
+            version = found["format"]
+            if version != FORMAT:
+                raise StorageError(
+                    f"{self.path} has format {version}, and this version of rivulet reads format "
+                    f"{FORMAT}: open it with the version that wrote it"
+                )
+            written, kind = found["codec"], found["store"]
         except (ValueError, KeyError, TypeError) as error:
             raise StorageError(f"{marker} can't be read: {error!r}") from error
-        if version != FORMAT:
-            raise StorageError(
-                f"{self.path} has format {version}, and this version of rivulet reads format "
-                f"{FORMAT}: open it with the version that wrote it"
-            )
         if written != codec:
             raise StorageError(
                 f"{self.path} was written with the codec {written}, not {codec}: open it with that "
                 f"one, or use another folder"
+            )
+        if kind != store:
+            raise StorageError(
+                f"{self.path} was written with the store {kind!r}, not {store!r}: open it with "
+                f"Cache(..., store={kind!r}), or use another folder"
             )
 
     def _check_new(self) -> None:
@@ -103,6 +117,26 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self.path / MARKER)
+
+    def destroy(self) -> None:
+        """Remove what belongs to the store, and the folder if nothing else is in it.
+
+        Raises:
+            StorageError: it can't be removed.
+        """
+        try:
+            for name in _OURS:
+                path = self.path / name
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"can't remove {self.path}: {error}") from error
+        finally:
+            self.close()
+        with suppress(OSError):  # something else is in it
+            self.path.rmdir()
 
     def close(self) -> None:
         """Let another process have it."""

@@ -16,7 +16,15 @@ there is a whole record behind it, or the segment ends before the size that the 
 segment is missing. It is an error. Damage to the very last record looks like a torn tail. Writes
 that were not synced can look damaged after a loss of power.
 
-Every write says its place in the file, so what an interrupted one has left is written over.
+The segment that is written to is mapped into memory. What was copied into the map belongs to the
+system, and so it outlives the process. Room on the disk is reserved before it is mapped, a step
+ahead: a full disk is an error of the write that needs more room. So there are zeros behind the
+records. They are cut off when the segment is sealed or closed, and one that was left with them
+after a crash is read all the same. Where room can't be reserved for a map, or nothing be mapped,
+every record is written by a call.
+
+Every write says its place in the file, so what an interrupted one has left is written over. What
+was left by another process is cut off before the first write.
 """
 
 from __future__ import annotations
@@ -25,10 +33,12 @@ import errno
 import os
 import re
 import struct
+import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 from typing import Final, final
 from zlib import crc32
@@ -45,13 +55,27 @@ _HEADER: Final = struct.Struct("<8sIQ4sI")
 _CHECKSUM: Final = struct.Struct("<I")
 _START: Final = _HEADER.size + _CHECKSUM.size
 _FRAME: Final = struct.Struct("<4sI")
+_FRAME_SIZE: Final = _FRAME.size
 _LENGTH: Final = struct.Struct("<I")
 _OPERATION: Final = struct.Struct("<II")
 _ONE: Final = struct.Struct("<III")
 _NO_VALUE: Final = 2**32 - 1
 
+_pack_frame: Final = _FRAME.pack
+_pack_one: Final = _ONE.pack
+
+_LEAST_STEP: Final = 64 * 2**10
+_MOST_STEP: Final = 4 * 2**20
+
 _NAME: Final = re.compile(r"journal-([0-9]{8,})")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CANT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+_CANT_MAP: Final = (errno.EINVAL, errno.ENODEV)
+# What is written again goes to another place there, which can't be reserved. If there is none left,
+# a write through a map ends the process, or is lost.
+_NEVER_IN_PLACE: Final = ("btrfs", "bcachefs", "zfs")
+# Elsewhere it is not said that it does.
+_FSYNC_WRITES_MAPS: Final = sys.platform == "linux"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +96,36 @@ class _Header:
         return packed + _CHECKSUM.pack(crc32(packed))
 
 
+class _Unmapped:
+    """In place of a map: what is set is written."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self._path = path
+        self._fd = fd
+
+    def __setitem__(self, place: slice[int, int, None], record: bytes) -> None:
+        try:
+            written = os.pwrite(self._fd, record, place.start)
+            if written < len(record):
+                _write_at(self._fd, place.start + written, record[written:])
+        except OSError as error:
+            # What can't be cut off is no whole record, and is written over.
+            with suppress(OSError):
+                os.ftruncate(self._fd, place.start)
+            raise _not_written(self._path, error) from error
+
+    def close(self) -> None:
+        """The file is closed by the segment."""
+
+
 @dataclass(slots=True)
 class _Segment:
     """The segment that is written to.
 
     Attributes:
         size: where the next record begins.
+        reserved: up to where there is room for records.
+        pages: what records are copied into: the file up to there.
     """
 
     path: Path
@@ -86,6 +134,38 @@ class _Segment:
     mark: bytes
     seed: int
     size: int
+    reserved: int
+    pages: mmap | _Unmapped
+
+    def grow(self, end: int) -> None:
+        """Reserve room up to a place at least.
+
+        Raises:
+            StorageError: there is as much as before.
+        """
+        before = self.reserved
+        target = max(end, min(2 * before, before + _MOST_STEP))
+        target += -target % _LEAST_STEP
+        try:
+            _reserve(self.fd, before, target)
+            pages = mmap(self.fd, target)
+        except OSError as error:
+            # Zeros that can't be cut off do no harm, and are reserved by the next attempt.
+            with suppress(OSError):
+                os.ftruncate(self.fd, before)
+            raise _not_written(self.path, error) from error
+        old, self.pages = self.pages, pages
+        self.reserved = target
+        old.close()
+
+    def close(self) -> None:
+        """Write no more, and give back the room that was not needed."""
+        self.pages.close()
+        # Zeros that can't be cut off are no records, and what can't be closed is written.
+        with suppress(OSError):
+            os.ftruncate(self.fd, self.size)
+        with suppress(OSError):
+            os.close(self.fd)
 
 
 @final
@@ -180,13 +260,22 @@ class Journal:
         size = len(key)
         try:
             if value is None:
-                body = _ONE.pack(size + 8, size, _NO_VALUE) + key
+                body = _pack_one(size + 8, size, _NO_VALUE) + key
             else:
                 count = len(value)
-                body = _ONE.pack(size + count + 8, size, count) + key + value
+                body = _pack_one(size + count + 8, size, count) + key + value
         except struct.error:
             raise _too_large() from None
-        self._write(body)
+        with self._lock:
+            segment = self._segment
+            if segment is None:
+                raise self._not_open()
+            at = segment.size
+            end = at + _FRAME_SIZE + len(body)
+            if end > segment.reserved:
+                segment.grow(end)
+            segment.pages[at:end] = _pack_frame(segment.mark, crc32(body, segment.seed + at)) + body
+            segment.size = end
 
     def append_batch(self, operations: Iterable[Operation]) -> None:
         """Write operations of which all or none are there after a crash. None at all do nothing.
@@ -209,21 +298,13 @@ class Journal:
 
     def _write(self, body: bytes) -> None:
         with self._lock:
-            segment = self._segment
-            if segment is None:
-                raise self._not_open()
+            segment = self._open_segment()
             at = segment.size
-            record = _FRAME.pack(segment.mark, crc32(body, segment.seed + at)) + body
-            try:
-                written = os.pwrite(segment.fd, record, at)
-                if written != len(record):
-                    _write_rest(segment.fd, record, at, written)
-            except OSError as error:
-                # What can't be cut off is no whole record, and is written over.
-                with suppress(OSError):
-                    os.ftruncate(segment.fd, at)
-                raise _not_written(segment.path, error) from error
-            segment.size = at + len(record)
+            end = at + _FRAME_SIZE + len(body)
+            if end > segment.reserved:
+                segment.grow(end)
+            segment.pages[at:end] = _pack_frame(segment.mark, crc32(body, segment.seed + at)) + body
+            segment.size = end
 
     # Segments
 
@@ -239,9 +320,8 @@ class Journal:
         with self._lock:
             sealed = self._open_segment()
             self._segment = self._begin(sealed.number + 1, sealed.size)
-            with suppress(OSError):
-                os.close(sealed.fd)
-            return sealed.number
+        sealed.close()
+        return sealed.number
 
     def drop(self, upto: int) -> None:
         """Delete the segments up to a number, save the one that is written to.
@@ -268,7 +348,7 @@ class Journal:
             for number in self._numbers():
                 # It may be dropped meanwhile.
                 with suppress(FileNotFoundError):
-                    _sync(self._path(number))
+                    _sync_segment(self._path(number))
             _sync(self._folder)
             _sync(self._folder.parent)
 
@@ -278,8 +358,7 @@ class Journal:
             segment, self._segment = self._segment, None
             self._replayed = True
         if segment is not None:
-            with suppress(OSError):
-                os.close(segment.fd)
+            segment.close()
 
     def _begin(self, number: int, before: int) -> _Segment:
         salt = os.urandom(8)
@@ -288,8 +367,9 @@ class Journal:
         fd = -1
         try:
             # One that is there is empty: its beginning was interrupted.
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            _write_rest(fd, header.packed(), 0, 0)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            _write_at(fd, 0, header.packed())
+            return _opened(path, fd, header, _START)
         except BaseException as error:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -298,17 +378,16 @@ class Journal:
             if isinstance(error, OSError):
                 raise _not_written(path, error) from error
             raise
-        return _Segment(path, fd, number, header.mark, header.seed, _START)
 
     def _continue(self, header: _Header, end: int) -> _Segment:
         path = self._path(header.number)
-        fd = os.open(path, os.O_WRONLY)
+        fd = os.open(path, os.O_RDWR)
         try:
             os.ftruncate(fd, end)
+            return _opened(path, fd, header, end)
         except BaseException:
             os.close(fd)
             raise
-        return _Segment(path, fd, header.number, header.mark, header.seed, end)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"journal-{number:08}"
@@ -361,7 +440,7 @@ def _record_at(
     data: bytes, view: memoryview, header: _Header, at: int
 ) -> tuple[list[Operation], int] | None:
     """The operations of a record and where it ends; None if there is no whole one."""
-    body = at + _FRAME.size
+    body = at + _FRAME_SIZE
     here = body + _LENGTH.size
     if here > len(data):
         return None
@@ -392,13 +471,58 @@ def _has_record_after(data: bytes, view: memoryview, header: _Header, at: int) -
     return False
 
 
-def _write_rest(fd: int, data: bytes, at: int, written: int) -> None:
+def _opened(path: Path, fd: int, header: _Header, size: int) -> _Segment:
+    """A segment to write to, in which so much is written."""
+    pages, reserved = _Unmapped(path, fd), sys.maxsize
+    if _kind_of_disk(fd) not in _NEVER_IN_PLACE:
+        try:
+            pages, reserved = mmap(fd, size), size
+        except OSError as error:
+            if error.errno not in _CANT_MAP:
+                raise
+    return _Segment(path, fd, header.number, header.mark, header.seed, size, reserved, pages)
+
+
+def _kind_of_disk(fd: int) -> str:
+    """The kind of the file system that a file is in; empty where the system doesn't tell."""
+    try:
+        file = Path(f"/proc/self/fdinfo/{fd}").read_text("ascii")
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    mount = re.search(r"^mnt_id:\s*([0-9]+)$", file, re.MULTILINE)
+    kind = mount and re.search(rf"^{mount[1]} .* - (\S+) ", mounts, re.MULTILINE)
+    return kind[1] if kind else ""
+
+
+def _reserve(fd: int, start: int, end: int) -> None:
+    """Extend a file by zeros that have their room on the disk."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(fd, start, end - start)
+        except OSError as error:
+            if error.errno not in _CANT_RESERVE:
+                raise
+    # Also where that is done: what was written is mapped and synced for less.
+    _write_at(fd, start, bytes(end - start))
+
+
+def _write_at(fd: int, at: int, data: bytes) -> None:
     rest = memoryview(data)
-    while written < len(data):
-        count = os.pwrite(fd, rest[written:], at + written)
-        if not count:
+    while rest:
+        written = os.pwrite(fd, rest, at)
+        if not written:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written += count
+        rest = rest[written:]
+        at += written
+
+
+def _sync_segment(path: Path) -> None:
+    if not _FSYNC_WRITES_MAPS:
+        # One that is just begun may be empty, and can't be mapped.
+        with path.open("r+b") as file, suppress(ValueError), mmap(file.fileno(), 0) as pages:
+            pages.flush()
+    _sync(path)
 
 
 def _sync(path: Path) -> None:

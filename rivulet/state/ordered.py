@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final, Generic, TypeVar, final
 
 __all__ = ["Listing", "OrderedMap"]
@@ -33,7 +34,7 @@ class OrderedMap(Generic[V]):
     def __init__(self) -> None:
         self._values: dict[bytes, V] = {}
         self._keys: list[bytes] = []
-        self._fresh: set[bytes] = set()
+        self._fresh: list[bytes] = []
         self._gone: set[bytes] = set()
         self._seen: list[dict[bytes, Any]] = []
         self._version = 0
@@ -49,18 +50,27 @@ class OrderedMap(Generic[V]):
         """The value of a key; None if there is none."""
         return self._values.get(key)
 
+    @property
+    def values(self) -> dict[bytes, V]:
+        """What it holds, in no order; not a copy."""
+        return self._values
+
+    def since(self, count: int) -> Iterator[bytes]:
+        """The keys that were put in after so many others, while none was removed."""
+        return islice(self._values, count, None)
+
     def put(self, key: bytes, value: V) -> None:
         """Set the value of a key."""
         with self._lock:
-            before = self._values.get(key, _ABSENT)
+            values = self._values
             if self._seen:
-                self._keep(key, before)
-            if before is _ABSENT:
+                self._keep(key, values.get(key, _ABSENT))
+            if key not in values:
                 if key in self._gone:
                     self._gone.discard(key)
                 else:
-                    self._fresh.add(key)
-            self._values[key] = value
+                    self._fresh.append(key)
+            values[key] = value
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; tells whether it was there."""
@@ -70,10 +80,7 @@ class OrderedMap(Generic[V]):
                 return False
             if self._seen:
                 self._keep(key, before)
-            if key in self._fresh:
-                self._fresh.discard(key)
-            else:
-                self._gone.add(key)
+            self._gone.add(key)
             return True
 
     def write(self, operations: Iterable[tuple[bytes, V | None]]) -> None:
@@ -114,14 +121,6 @@ class OrderedMap(Generic[V]):
     def _settle(self) -> None:
         """Put new keys into their places, and take out those that no listing can see any more."""
         keys, fresh, gone = self._keys, self._fresh, self._gone
-        if gone and not self._seen:
-            if len(gone) <= FEW:
-                for key in gone:
-                    del keys[bisect_left(keys, key)]
-            else:
-                keys[:] = [key for key in keys if key not in gone]
-            gone.clear()
-            self._version += 1
         if fresh:
             if len(fresh) <= FEW:
                 for key in fresh:
@@ -130,6 +129,14 @@ class OrderedMap(Generic[V]):
                 keys.extend(sorted(fresh))
                 keys.sort()
             fresh.clear()
+            self._version += 1
+        if gone and not self._seen:
+            if len(gone) <= FEW:
+                for key in gone:
+                    del keys[bisect_left(keys, key)]
+            else:
+                keys[:] = [key for key in keys if key not in gone]
+            gone.clear()
             self._version += 1
 
     def _close(self, listing: Listing[V]) -> None:

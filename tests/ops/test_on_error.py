@@ -313,7 +313,7 @@ async def test_a_timer_below_fires_between_tries():
         (
             (None,),
             {},
-            "a sink must be a function, a list, a set, a dict, a queue or a Channel, not None",
+            "a sink must be a function, a list, a set, a dict, a queue, a Cache or a Channel, not None",
         ),
         (("skip",), {"types": ValueError()}, r"on_error\(types\) must be an exception class"),
         (("skip",), {"types": (int,)}, r"on_error\(types\) must be an exception class"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,15 +15,16 @@ from hypothesis import strategies as st
 
 from rivulet.state.durable import DurableStore
 from rivulet.state.memory import MemoryStore
+from rivulet.state.rocks import RocksStore
 from rivulet.state.store import Store
 
 
 class Temporary:
     """A store in a folder of its own, which is removed when it is closed."""
 
-    def __init__(self, **options):
+    def __init__(self, make, **options):
         self._folder = tempfile.TemporaryDirectory()
-        self._store = DurableStore(Path(self._folder.name), **options)
+        self._store = make(Path(self._folder.name), **options)
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -39,8 +42,9 @@ class Temporary:
 
 STORES = {
     "memory": MemoryStore,
-    "durable": Temporary,
-    "durable, small memory": partial(Temporary, most_bytes=2000),
+    "durable": partial(Temporary, DurableStore),
+    "durable, small memory": partial(Temporary, DurableStore, most_bytes=2000),
+    "rocksdb": partial(Temporary, RocksStore),
 }
 
 KEYS = st.binary(max_size=3)
@@ -48,7 +52,16 @@ VALUES = st.binary(max_size=3)
 OPERATIONS = st.lists(st.tuples(KEYS, st.none() | VALUES), max_size=30)
 BOUNDS = st.none() | KEYS
 
-every_store = pytest.mark.parametrize("make", STORES.values(), ids=STORES)
+no_rocksdict = pytest.mark.skipif(
+    find_spec("rocksdict") is None and not os.environ.get("CI"), reason="needs rocksdict"
+)
+every_store = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=name, marks=[no_rocksdict] if name == "rocksdb" else [])
+        for name, make in STORES.items()
+    ],
+)
 
 
 def applied(operations):

@@ -1,0 +1,223 @@
+"""The stores that are open in this process: a folder that is opened again is the same store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Literal, cast, final
+
+from rivulet.errors import RunError, StorageError
+from rivulet.state.folder import Folder
+from rivulet.state.limits import Limited
+from rivulet.state.memory import MemoryStore
+from rivulet.state.store import Store
+from rivulet.state.updates import Publisher
+
+__all__ = ["Kind", "Opened", "open_folder", "open_memory", "unusable"]
+
+Kind = Literal["diskcache", "rocksdb"]
+
+
+@final
+class Opened:
+    """A store and what all that use it have in common.
+
+    Attributes:
+        path: its folder; None in memory.
+        codec: the name of the codec of its values.
+        store: where the entries are, with the limits that were given last.
+        publisher: hands out what is published.
+    """
+
+    def __init__(self, store: Store, path: Path | None, codec: str, folder: Folder | None) -> None:
+        self.path = path
+        self.codec = codec
+        self.base = self.store = store
+        self.publisher = Publisher()
+        self.users = 0
+        self._folder = folder
+        self._locks: dict[bytes, _KeyLock] = {}
+
+    def limit(self, ttl: float | None, size_limit: int | None) -> None:
+        """Keep to limits from now on; None for both leaves things as they are."""
+        if ttl is None and size_limit is None:
+            return
+        if isinstance(self.store, Limited):
+            self.store.limit(ttl, size_limit)
+        else:
+            self.store = Limited(self.base, ttl=ttl, size_limit=size_limit)
+
+    @asynccontextmanager
+    async def lock(self, key: bytes, name: object) -> AsyncGenerator[None]:
+        """Hold the lock of a key.
+
+        Raises:
+            RunError: the task holds it already, so it would wait for itself for ever.
+        """
+        task = asyncio.current_task()
+        lock = self._locks.setdefault(key, _KeyLock())
+        if lock.owner is task:
+            raise RunError(
+                f"this task is in a transaction of {name!r} already: leave that one before it "
+                f"begins another, or do both in one"
+            )
+        lock.users += 1
+        try:
+            async with lock.lock:
+                lock.owner = task
+                try:
+                    yield
+                finally:
+                    lock.owner = None
+        finally:
+            lock.users -= 1
+            if not lock.users:
+                del self._locks[key]
+
+    def close(self) -> None:
+        """Close the store, and let the folder go."""
+        self.publisher.close()
+        try:
+            self.store.close()
+        finally:
+            if self._folder is not None:
+                self._folder.close()
+
+    def destroy(self) -> None:
+        """Close the store for all that use it, and remove what it kept.
+
+        Raises:
+            StorageError: it can't be removed.
+        """
+        with _lock:
+            self._forget()
+            self.users = 0
+            self.publisher.close()
+            with suppress(StorageError):  # what can't be moved any more needn't be
+                self.store.close()
+            self.store = self.base = _unusable(f"the cache in {self.path} was destroyed")
+            if self._folder is not None:
+                self._folder.destroy()
+
+    def release(self) -> None:
+        """Give it back; when nobody uses it any more, it is closed."""
+        with _lock:
+            self.users -= 1
+            if not self.users:
+                self._forget()
+                self.close()
+
+    def _forget(self) -> None:
+        if self.path is not None and _folders.get(self.path) is self:
+            del _folders[self.path]
+
+
+@final
+class _Unusable:
+    """In place of a store that can't be used any more: everything raises ``StorageError``."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def __getattr__(self, name: str) -> Any:
+        raise StorageError(self._reason)
+
+    def __len__(self) -> int:
+        raise StorageError(self._reason)
+
+    def __contains__(self, key: object) -> bool:
+        raise StorageError(self._reason)
+
+
+def _unusable(reason: str) -> Store:
+    return cast("Store", _Unusable(reason))
+
+
+@final
+class _KeyLock:
+    """The lock of one key, while somebody holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.owner: asyncio.Task[object] | None = None
+        self.users = 0
+
+
+_folders: Final[dict[Path, Opened]] = {}
+_lock: Final = threading.RLock()
+
+
+def unusable(reason: str) -> Opened:
+    """In place of what is closed."""
+    opened = Opened(_unusable(reason), None, "", None)
+    opened.publisher.close()
+    return opened
+
+
+def open_memory(codec: str) -> Opened:
+    """A store of its own in memory."""
+    opened = Opened(MemoryStore(), None, codec, None)
+    opened.users = 1
+    return opened
+
+
+def open_folder(path: Path, codec: str, kind: Kind) -> Opened:
+    """The store of a folder, made where there is none. To be given back by ``release``.
+
+    Raises:
+        StorageError: the folder can't be used, or is open with another codec or kind of store.
+    """
+    path = path.expanduser().resolve()
+    with _lock:
+        opened = _folders.get(path)
+        if opened is None:
+            folder = Folder(path, codec=codec, store=kind)
+            try:
+                opened = Opened(_stores[kind](path), path, codec, folder)
+                if Limited.is_used_in(opened.base):
+                    opened.store = Limited(opened.base)
+            except BaseException:
+                folder.close()
+                raise
+            _folders[path] = opened
+        elif opened.codec != codec:
+            raise StorageError(
+                f"{path} is open in this process with the codec {opened.codec}, not {codec}: "
+                f"close it first"
+            )
+        opened.users += 1
+        return opened
+
+
+def _after_fork() -> None:
+    """Leave the folders to the process that has them open."""
+    for opened in _folders.values():
+        opened.store = _unusable(
+            f"{opened.path} was opened before this process was forked, and belongs to its parent: "
+            f"open caches in the process that uses them"
+        )
+        opened.users += 1  # so that it is never closed here
+    _folders.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _durable(path: Path) -> Store:
+    from rivulet.state.durable import DurableStore
+
+    return DurableStore(path)
+
+
+def _rocks(path: Path) -> Store:
+    from rivulet.state.rocks import RocksStore
+
+    return RocksStore(path)
+
+
+_stores: Final[dict[Kind, Callable[[Path], Store]]] = {"diskcache": _durable, "rocksdb": _rocks}
