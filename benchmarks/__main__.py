@@ -8,14 +8,36 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import boundaries, chains, operators, processes, report, templates
+from benchmarks import (
+    boundaries,
+    cache,
+    cache_bounds,
+    chains,
+    operators,
+    processes,
+    report,
+    templates,
+)
 from benchmarks.measure import Group, Result, Settings
+from benchmarks.stores import Stores
 
-ALL: tuple[Group | processes.Memory | processes.Import, ...] = (
+Measured = (
+    Group
+    | Stores
+    | cache_bounds.Opening
+    | cache_bounds.Lag
+    | cache_bounds.KeyMemory
+    | processes.Memory
+    | processes.Import
+)
+
+ALL: tuple[Measured, ...] = (
     *chains.GROUPS,
     *templates.GROUPS,
     *operators.GROUPS,
     *boundaries.GROUPS,
+    *cache.GROUPS,
+    *cache_bounds.GROUPS,
     *processes.GROUPS,
 )
 

@@ -15,6 +15,8 @@ def _load(name: str) -> Any:
 
 aiostream = _load("aiostream")
 asyncstdlib = _load("asyncstdlib")
+diskcache = _load("diskcache")
 reactivex = _load("reactivex")
 operators = _load("reactivex.operators")
+rocksdict = _load("rocksdict")
 streamz = _load("streamz")

@@ -134,7 +134,11 @@ class Cache:
         self._kind: Kind = store
         self._opened = self._open()
         self._release = weakref.finalize(self, Opened.release, self._opened)
-        self._opened.limit(limit, size_limit)
+        try:
+            self._opened.limit(limit, size_limit)
+        except BaseException:
+            self.close()
+            raise
 
     def _open(self) -> Opened:
         codec = type(self._codec).__qualname__

@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, cast, final
 
 import diskcache  # pyright: ignore[reportMissingTypeStubs]
@@ -34,6 +33,8 @@ SETTINGS: Final = {
 }
 RAW: Final = 1
 """How diskcache marks a key or a value that is kept as it is."""
+MAPPED: Final = 256 * 2**20
+"""So much of the tables is read through memory: nothing is copied that way."""
 MOST_AT_ONCE: Final = 256
 """A listing reads so many rows at once at most; the first one by itself."""
 
@@ -79,19 +80,28 @@ class Tables:
     """
 
     def __init__(self, folder: Path) -> None:
-        # It is only to make them: its connections are one for each thread, and stay open.
-        cast("Any", diskcache).Cache(str(folder), **SETTINGS).close()
         self._path = folder / "cache.db"
         self._idle: list[sqlite3.Connection] = []
-        self._lock = Lock()
-        with self._connection() as connection:
-            found = [row[1] for row in connection.execute("PRAGMA table_info(Cache)")]
+        self._closed = False
+        try:
+            found = self._columns()
+            if not found:
+                # It is only to make them: its connections are one for each thread, and stay open.
+                cast("Any", diskcache).Cache(str(folder), **SETTINGS).close()
+                found = self._columns()
+        except sqlite3.Error as error:
+            self.close()
+            raise StorageError(f"can't read {self._path}: {error}") from error
         if found != COLUMNS.split():
             self.close()
             raise StorageError(
                 f"{self._path} has the columns {' '.join(found)}, not {COLUMNS}: it needs "
                 f"diskcache 5.6"
             )
+
+    def _columns(self) -> list[str]:
+        with self._connection() as connection:
+            return [row[1] for row in connection.execute("PRAGMA table_info(Cache)")]
 
     @contextmanager
     def _connection(self) -> Generator[sqlite3.Connection]:
@@ -103,28 +113,38 @@ class Tables:
             self._give_back(connection)
 
     def _take(self) -> sqlite3.Connection:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        connection = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, timeout=60
-        )
-        # What is committed outlives a loss of power.
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, timeout=60
+            )
+            # What is committed outlives a loss of power.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA mmap_size = {MAPPED}")
+        except sqlite3.Error as error:
+            raise StorageError(f"can't open {self._path}: {error}") from error
         return connection
 
     def count(self, others: Iterable[bytes] = ()) -> tuple[int, int]:
         """How many keys there are, and how many of some others are among them."""
-        with self._connection() as connection:
-            connection.execute("BEGIN")
-            try:
-                (count,) = connection.execute(_COUNT).fetchone()
-                found = sum(
-                    connection.execute(_HAS, (key,)).fetchone() is not None for key in others
-                )
-            finally:
-                connection.execute("ROLLBACK")
-        return count, found
+        try:
+            with self._connection() as connection:
+                connection.execute("BEGIN")
+                try:
+                    row = connection.execute(_COUNT).fetchone()
+                    found = sum(
+                        connection.execute(_HAS, (key,)).fetchone() is not None for key in others
+                    )
+                finally:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise StorageError(f"can't read {self._path}: {error}") from error
+        if row is None or type(row[0]) is not int:
+            raise StorageError(f"{self._path} doesn't say how many rows it has: it was changed")
+        return row[0], found
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key; None if there is none."""
@@ -159,18 +179,24 @@ class Tables:
 
     def list(self, start: bytes | None, stop: bytes | None, *, backwards: bool) -> Rows:
         """The rows from ``start`` up to before ``stop``, as they are now."""
-        return Rows(self._take(), self._give_back, start, stop, backwards=backwards)
+        connection = self._take()
+        try:
+            return Rows(connection, self._give_back, start, stop, backwards=backwards)
+        except sqlite3.Error as error:
+            connection.close()
+            raise StorageError(f"can't read {self._path}: {error}") from error
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        with self._lock:
+        if self._closed:
+            connection.close()
+        else:
             self._idle.append(connection)
 
     def close(self) -> None:
         """Close all connections. Listings have to be closed before."""
-        with self._lock:
-            for connection in self._idle:
-                connection.close()
-            self._idle.clear()
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
 
 
 def _write(connection: sqlite3.Connection, operations: Iterable[Operation]) -> None:
@@ -196,6 +222,8 @@ def _foreign(key: bytes, mode: object) -> StorageError:
 class Rows(Iterator[tuple[bytes, bytes]]):
     """The rows of one moment, whatever is written later. To be closed soon: it holds up the log."""
 
+    __slots__ = ("_connection", "_cursor", "_give_back", "_rows", "_size")
+
     def __init__(
         self,
         connection: sqlite3.Connection,
@@ -205,11 +233,12 @@ class Rows(Iterator[tuple[bytes, bytes]]):
         *,
         backwards: bool,
     ) -> None:
-        self._connection: sqlite3.Connection | None = connection
+        self._connection: sqlite3.Connection | None = None
         self._give_back = give_back
         bounds = (start or b"",) if stop is None else (start or b"", stop)
         # A statement that isn't at its end sees what was there when it began.
         self._cursor = connection.execute(_LIST[backwards, stop is not None], bounds)
+        self._connection = connection
         self._size = 1
         self._rows: Iterator[tuple[bytes, int, bytes]] = iter(())
 

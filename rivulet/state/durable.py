@@ -11,8 +11,9 @@ are at most three times ``most_bytes`` in memory: what is new, what is being mov
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from heapq import merge
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -28,6 +29,8 @@ MOST_BYTES: Final = 32 * 2**20
 """So many bytes are written into memory before they are moved."""
 OVERHEAD: Final = 200
 """What an entry takes beside its bytes, roughly."""
+RUN: Final = 4096
+"""So many keys are sorted at once."""
 
 
 @final
@@ -70,8 +73,10 @@ class DurableStore:
         self._failure: StorageError | None = None
         self.waits = 0
         """How often a write had to wait until memory was moved."""
-        for operations in self._journal.replay():
-            self._remember(operations)
+        operations: list[Operation] = []
+        for batch in self._journal.replay():
+            operations += batch
+        self._remember(operations)
         self._mover.start()
 
     # Look-ups
@@ -226,10 +231,7 @@ class DurableStore:
                     return
             failure: StorageError | None = None
             try:
-                self._tables.write(
-                    (key, None if isinstance(value, _Gone) else value)
-                    for key, value in layer.list()
-                )
+                self._tables.write(_in_order(layer.values))
             except StorageError as error:
                 failure = error
             with self._lock:
@@ -265,16 +267,26 @@ class DurableStore:
             raise StorageError("the store is closed: open it again")
 
 
+def _in_order(values: Mapping[bytes, bytes | _Gone]) -> Iterator[Operation]:
+    """What is in memory, in the order of keys. Sorted in runs: others can't run beside a sort."""
+    keys = list(values)
+    runs = [sorted(keys[start : start + RUN]) for start in range(0, len(keys), RUN)]
+    for key in merge(*runs):
+        value = values[key]
+        yield key, None if isinstance(value, _Gone) else value
+
+
 @final
 class _Merged(Iterator[tuple[bytes, bytes]]):
     """Entries of several layers in one order; the first layer that has a key counts."""
+
+    __slots__ = ("_entries", "_layers")
 
     def __init__(
         self, layers: list[Listing[bytes | _Gone]], rows: Rows, *, backwards: bool
     ) -> None:
         self._layers: list[Listing[bytes | _Gone] | Rows] = [*layers, rows]
-        self._backwards = backwards
-        self._entries = self._merge()
+        self._entries = _merge([*self._layers], max if backwards else min)
 
     def __next__(self) -> tuple[bytes, bytes]:
         try:
@@ -283,20 +295,6 @@ class _Merged(Iterator[tuple[bytes, bytes]]):
             self.close()
             raise
 
-    def _merge(self) -> Iterator[tuple[bytes, bytes]]:
-        layers: list[Iterator[tuple[bytes, Any]]] = [*self._layers]
-        heads = [next(layer, None) for layer in layers]
-        pick = max if self._backwards else min
-        while keys := [head[0] for head in heads if head is not None]:
-            key = pick(keys)
-            found: Any = None
-            for index, head in enumerate(heads):
-                if head is not None and head[0] == key:
-                    found = head[1] if found is None else found
-                    heads[index] = next(layers[index], None)
-            if found is not _GONE:
-                yield key, found
-
     def close(self) -> None:
         """See no more."""
         for layer in self._layers:
@@ -304,3 +302,25 @@ class _Merged(Iterator[tuple[bytes, bytes]]):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _merge(
+    layers: list[Iterator[tuple[bytes, Any]]], pick: Callable[[list[bytes]], bytes]
+) -> Iterator[tuple[bytes, bytes]]:
+    """The entries of all layers in order, each key as the first layer that has it says.
+
+    Not a method: the listing would be a part of a cycle, and be kept until that is collected.
+    """
+    heads = [next(layer, None) for layer in layers]
+    while keys := [head[0] for head in heads if head is not None]:
+        key = pick(keys)
+        found: Any = None
+        taken: list[int] = []
+        for index, head in enumerate(heads):
+            if head is not None and head[0] == key:
+                found = head[1] if found is None else found
+                taken.append(index)
+        if found is not _GONE:
+            yield key, found
+        for index in taken:
+            heads[index] = next(layers[index], None)

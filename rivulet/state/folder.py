@@ -83,7 +83,7 @@ class Folder:
                     f"{FORMAT}: open it with the version that wrote it"
                 )
             written, kind = found["codec"], found["store"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise StorageError(f"{marker} can't be read: {error!r}") from error
         if written != codec:
             raise StorageError(

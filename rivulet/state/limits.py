@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, final
 
 from rivulet.errors import StorageError
@@ -94,8 +95,8 @@ class Limited:
     def __len__(self) -> int:
         with self._lock:
             over = 0
-            if not self._purge() and (end := self._end()):
-                over = sum(1 for _ in _closing(self._inner.list(_INDEX, _index(end + 1))))
+            if not self._purge():
+                over = sum(1 for _ in _closing(self._inner.list(_INDEX, _index(self._end() + 1))))
             return (len(self._inner) - 1) // 2 - over
 
     def __contains__(self, key: bytes) -> bool:
@@ -104,7 +105,9 @@ class Limited:
     def get(self, key: bytes) -> bytes | None:
         """The value of a key; None if there is none, or if it has ended."""
         data = self._inner.get(key)
-        return None if data is None or _is_over(data, self._end()) else data
+        if data is None or (self._ttl is not None and _ended(data, self._end())):
+            return None
+        return data
 
     def list(
         self, start: bytes | None = None, stop: bytes | None = None, *, backwards: bool = False
@@ -113,10 +116,10 @@ class Limited:
         with self._lock:
             purged, end = self._purge(), self._end()
             rows = self._inner.list(max(start or FIRST, FIRST), stop, backwards=backwards)
-        return rows if purged else _without(rows, end)
+        return rows if purged else _living(rows, end)
 
     def _end(self) -> int:
-        """Entries with this stamp or an earlier one are over; 0 if none is."""
+        """Entries with this stamp or an earlier one are over; no stamp is 0."""
         return 0 if self._ttl is None else max(0, time.time_ns() - self._ttl)
 
     # Writes
@@ -153,6 +156,7 @@ class Limited:
                     changes[key] = None
                     continue
                 stamp = self._next_stamp()
+                self._oldest = min(self._oldest, stamp)  # the clock may have been put back
                 changes[key] = value = stamped(value, stamp)
                 changes[_index(stamp)] = key
                 size += len(key) + len(value)
@@ -172,17 +176,17 @@ class Limited:
         Tells whether it could: where nothing can be written, what is left can still be read.
         """
         with suppress(StorageError):
-            while self._must_go(self._oldest, self._size):
-                self._commit({}, self._size)
+            while self._must_go(self._oldest, self._size) and self._commit({}, self._size):
+                pass
             return True
         return False
 
-    def _commit(self, changes: dict[bytes, bytes | None], size: int) -> None:
-        """Write changes, and in the same batch the ends of what has to go by then."""
+    def _commit(self, changes: dict[bytes, bytes | None], size: int) -> bool:
+        """Write changes, and in the same batch the ends of what has to go; tells if any had to."""
         oldest = self._oldest
         expired = evicted = 0
         if self._must_go(oldest, size):
-            oldest = self._next_stamp()
+            oldest = max(self._last + 1, time.time_ns())
             for stamp, key, data in self._by_age(changes):
                 over = self._is_over(stamp)
                 if expired + evicted >= _AT_ONCE or not (over or self._is_too_much(size)):
@@ -192,14 +196,14 @@ class Limited:
                 size -= len(key) + len(data)
                 expired += over
                 evicted += not over
-        self._inner.write([*changes.items(), _size_is(size)])
+        if changes:
+            self._inner.write([*changes.items(), _size_is(size)])
         self._size, self._oldest = size, oldest
         self.expired += expired
         self.evicted += evicted
+        return expired + evicted > 0
 
-    def _by_age(
-        self, changes: dict[bytes, bytes | None]
-    ) -> Iterator[tuple[int, bytes, bytes]]:
+    def _by_age(self, changes: dict[bytes, bytes | None]) -> Iterator[tuple[int, bytes, bytes]]:
         """Stamp, key and data of the entries as they are after some changes, the oldest first."""
         for index, key in _closing(self._inner.list(_INDEX, _AFTER_INDEX)):
             if index not in changes:
@@ -234,6 +238,16 @@ def _closing(entries: Entries) -> Iterator[tuple[bytes, bytes]]:
         yield from entries
     finally:
         entries.close()
+
+
+def _living(rows: Entries, end: int) -> Generator[tuple[bytes, bytes]]:
+    """The rows without those that were over."""
+    return ((key, data) for key, data in _closing(rows) if not _ended(data, end))
+
+
+def _ended(data: bytes, end: int) -> bool:
+    stamp = stamp_of(data)
+    return stamp is not None and stamp <= end
 
 
 def _index(stamp: int) -> bytes:

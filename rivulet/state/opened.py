@@ -40,6 +40,7 @@ class Opened:
         self.publisher = Publisher()
         self.users = 0
         self._folder = folder
+        self._is_destroyed = False
         self._locks: dict[bytes, _KeyLock] = {}
 
     def limit(self, ttl: float | None, size_limit: int | None) -> None:
@@ -48,8 +49,13 @@ class Opened:
             return
         if isinstance(self.store, Limited):
             self.store.limit(ttl, size_limit)
-        else:
+            return
+        try:
             self.store = Limited(self.base, ttl=ttl, size_limit=size_limit)
+        except StorageError as error:
+            if Limited.is_used_in(self.base):  # and the next opening has to do the rest
+                self.store = _unusable(f"{self.path} could not be limited: {error}")
+            raise
 
     @asynccontextmanager
     async def lock(self, key: bytes, name: object) -> AsyncGenerator[None]:
@@ -82,7 +88,7 @@ class Opened:
         """Close the store, and let the folder go."""
         self.publisher.close()
         try:
-            self.store.close()
+            self.base.close()
         finally:
             if self._folder is not None:
                 self._folder.close()
@@ -94,11 +100,15 @@ class Opened:
             StorageError: it can't be removed.
         """
         with _lock:
+            if self._is_destroyed:
+                return
+            if self.path is not None and self._folder is None:
+                raise self._not_ours()
             self._forget()
-            self.users = 0
+            self._is_destroyed = True
             self.publisher.close()
             with suppress(StorageError):  # what can't be moved any more needn't be
-                self.store.close()
+                self.base.close()
             self.store = self.base = _unusable(f"the cache in {self.path} was destroyed")
             if self._folder is not None:
                 self._folder.destroy()
@@ -110,6 +120,20 @@ class Opened:
             if not self.users:
                 self._forget()
                 self.close()
+
+    def leave(self) -> None:
+        """Leave it to the process that this one was forked from."""
+        self.store = self.base = _unusable(str(self._not_ours()))
+        self.users += 1  # so that it is never closed here
+        if self._folder is not None:
+            self._folder.close()
+            self._folder = None
+
+    def _not_ours(self) -> StorageError:
+        return StorageError(
+            f"{self.path} was opened before this process was forked, and belongs to its parent: "
+            f"open caches in the process that uses them"
+        )
 
     def _forget(self) -> None:
         if self.path is not None and _folders.get(self.path) is self:
@@ -178,10 +202,14 @@ def open_folder(path: Path, codec: str, kind: Kind) -> Opened:
             folder = Folder(path, codec=codec, store=kind)
             try:
                 opened = Opened(_stores[kind](path), path, codec, folder)
+            except BaseException:
+                folder.close()
+                raise
+            try:
                 if Limited.is_used_in(opened.base):
                     opened.store = Limited(opened.base)
             except BaseException:
-                folder.close()
+                opened.close()
                 raise
             _folders[path] = opened
         elif opened.codec != codec:
@@ -196,16 +224,16 @@ def open_folder(path: Path, codec: str, kind: Kind) -> Opened:
 def _after_fork() -> None:
     """Leave the folders to the process that has them open."""
     for opened in _folders.values():
-        opened.store = _unusable(
-            f"{opened.path} was opened before this process was forked, and belongs to its parent: "
-            f"open caches in the process that uses them"
-        )
-        opened.users += 1  # so that it is never closed here
+        opened.leave()
     _folders.clear()
+    _lock.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    # No other thread may be about to change what is open.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork
+    )
 
 
 def _durable(path: Path) -> Store:

@@ -13,7 +13,7 @@ __all__ = ["Listing", "OrderedMap"]
 V = TypeVar("V")
 
 FEW: Final = 8
-"""So many new keys are put into their places one by one; more are sorted in together."""
+"""So many new keys at least are put into their places one by one; many are sorted in together."""
 MOST_AT_ONCE: Final = 256
 """A listing looks up so many entries at once at most; the first is looked up by itself."""
 
@@ -122,11 +122,14 @@ class OrderedMap(Generic[V]):
         """Put new keys into their places, and take out those that no listing can see any more."""
         keys, fresh, gone = self._keys, self._fresh, self._gone
         if fresh:
-            if len(fresh) <= FEW:
+            fresh.sort()
+            if not keys or fresh[0] > keys[-1]:
+                keys += fresh
+            elif len(fresh) <= max(FEW, len(keys) >> 11):
                 for key in fresh:
                     insort(keys, key)
             else:
-                keys.extend(sorted(fresh))
+                keys += fresh
                 keys.sort()
             fresh.clear()
             self._version += 1

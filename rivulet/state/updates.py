@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Literal, final
 from weakref import WeakSet
 
@@ -32,7 +33,7 @@ class Publisher:
         self.dropped = 0
         self.closed = False
         self._readers: WeakSet[Reader] = WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         """How many readers there are."""
@@ -50,8 +51,10 @@ class Publisher:
         if self._readers:
             with self._lock:
                 readers = list(self._readers)
-            for reader in readers:
-                self.dropped += reader.take(update)
+            missed = sum(reader.take(update) for reader in readers)
+            if missed:
+                with self._lock:
+                    self.dropped += missed
 
     def leave(self, reader: Reader) -> None:
         """Hand nothing more to a reader."""
@@ -110,7 +113,7 @@ class Reader(AsyncIterator[Update]):
         self._waiter: asyncio.Future[None] | None = None
         self._over = publisher.closed
         self._full = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     async def __anext__(self) -> Update:
         while True:
@@ -164,8 +167,9 @@ class Reader(AsyncIterator[Update]):
         loop = waiter.get_loop()
         if loop is asyncio._get_running_loop():
             waiter.set_result(None)
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(_set, waiter)
+        else:
+            with suppress(RuntimeError):  # its loop is closed, and nobody waits any more
+                loop.call_soon_threadsafe(_set, waiter)
 
 
 def _set(waiter: asyncio.Future[None]) -> None:

@@ -96,7 +96,7 @@ class Life(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-Life.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
 TestLife = Life.TestCase
 
 

@@ -723,7 +723,7 @@ def test_a_segment_with_anothers_name_is_refused(folder):
 
 
 @given(data=st.binary(max_size=300), keep=st.integers(0, 200), last=st.booleans())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 def test_random_bytes_are_a_prefix_or_the_documented_error(data, keep, last):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "journal"

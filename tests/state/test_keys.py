@@ -79,7 +79,7 @@ def sign(a, b):
     "keys", [NUMBERS, TEXTS, BYTES, NAIVE, AWARE, st.dates(), TUPLES, SMALL, KEYS]
 )
 def test_bytes_sort_as_keys_do_and_are_equal_where_keys_are(keys):
-    @settings(max_examples=500)
+    @settings(max_examples=200)
     @given(keys, keys)
     def check(a, b):
         assert sign(encode(a), encode(b)) == sign(place(a), place(b))
@@ -87,7 +87,7 @@ def test_bytes_sort_as_keys_do_and_are_equal_where_keys_are(keys):
     check()
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(INTS, st.integers(-2, 2))
 def test_ints_and_the_floats_next_to_them_sort_by_value(number, step):
     try:
@@ -108,7 +108,7 @@ def test_a_list_of_keys_is_sorted_by_its_bytes(keys):
     assert sorted(map(encode, keys)) == [encode(key) for key in sorted(keys, key=place)]
 
 
-@settings(max_examples=1000)
+@settings(max_examples=400)
 @given(KEYS)
 def test_a_key_comes_back(key):
     back = decode(encode(key))
@@ -132,7 +132,7 @@ def test_a_prefix_has_the_keys_that_begin_with_it_and_no_others(kind):
             return False
         return key[: len(prefix)] == prefix if kind is tuple else key.startswith(prefix)
 
-    @settings(max_examples=500)
+    @settings(max_examples=200)
     @given(prefixes(kind), st.lists(prefixes(kind) | SMALL | KEYS), prefixes(kind))
     def check(prefix, keys, rest):
         start, stop = prefix_range(prefix)
@@ -405,7 +405,7 @@ def stands(data):
 TAGS = b"\x00\x10\x20\x21\x30\x40\x50\x51\x58\x60\x7f\xfe\xff"
 
 
-@settings(max_examples=3000)
+@settings(max_examples=800)
 @given(
     st.binary()
     | st.builds(lambda tag, rest: bytes((tag,)) + rest, st.sampled_from(TAGS), st.binary())
@@ -435,7 +435,7 @@ def test_any_bytes_are_a_key_or_refused(data):
     stands(data)
 
 
-@settings(max_examples=3000)
+@settings(max_examples=800)
 @given(KEYS, st.integers(0), st.binary(max_size=3), st.integers(0, 3))
 def test_changed_bytes_are_a_key_or_refused(key, seed, patch, cut):
     data = encode(key)

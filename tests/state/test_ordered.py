@@ -81,7 +81,7 @@ class Listings(RuleBasedStateMachine):
         assert all(self.map.get(key) == value for key, value in self.model.items())
 
 
-Listings.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Listings.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestListings = Listings.TestCase
 
 
