@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -123,6 +124,8 @@ class Opened:
 
     def leave(self) -> None:
         """Leave it to the process that this one was forked from."""
+        # What it has open must not be closed here, not even when this process ends.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.base))
         self.store = self.base = _unusable(str(self._not_ours()))
         self.users += 1  # so that it is never closed here
         if self._folder is not None:

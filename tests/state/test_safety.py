@@ -422,6 +422,7 @@ def end_of_child():
     global cache, same, listing, batch
     if way == "it reads a listing to its end":
         list(listing)
+    listing.close()
     if way == "it closes the cache":
         cache.close()
         same.close()
