@@ -140,6 +140,13 @@ class Folder:
 
     def close(self) -> None:
         """Let another process have it."""
+        if self._owner >= 0 and os.name == "posix":
+            # A process that was just forked may have the file open too, which would keep the lock.
+            fcntl.flock(self._owner, fcntl.LOCK_UN)
+        self.leave()
+
+    def leave(self) -> None:
+        """Forget it in a process that was forked: it stays its parent's."""
         owner, self._owner = self._owner, -1
         if owner >= 0:
             os.close(owner)

@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,11 +17,12 @@ from rivulet.state.folder import Folder
 from rivulet.state.limits import Limited
 from rivulet.state.memory import MemoryStore
 from rivulet.state.store import Store
-from rivulet.state.updates import Publisher
+from rivulet.state.updates import Publisher, wake
 
 __all__ = ["Kind", "Opened", "open_folder", "open_memory", "unusable"]
 
 Kind = Literal["diskcache", "rocksdb"]
+_Task = asyncio.Task[Any] | None
 
 
 @final
@@ -42,6 +44,7 @@ class Opened:
         self.users = 0
         self._folder = folder
         self._is_destroyed = False
+        self._guard = threading.Lock()
         self._locks: dict[bytes, _KeyLock] = {}
 
     def limit(self, ttl: float | None, size_limit: int | None) -> None:
@@ -60,30 +63,34 @@ class Opened:
 
     @asynccontextmanager
     async def lock(self, key: bytes, name: object) -> AsyncGenerator[None]:
-        """Hold the lock of a key.
+        """Hold the lock of a key, in whichever thread and event loop others wait for it.
 
         Raises:
             RunError: the task holds it already, so it would wait for itself for ever.
         """
-        task = asyncio.current_task()
-        lock = self._locks.setdefault(key, _KeyLock())
-        if lock.owner is task:
-            raise RunError(
-                f"this task is in a transaction of {name!r} already: leave that one before it "
-                f"begins another, or do both in one"
-            )
-        lock.users += 1
+        task, waiter = asyncio.current_task(), None
+        with self._guard:
+            lock = self._locks.get(key)
+            if lock is None:
+                lock = self._locks[key] = _KeyLock(task)
+            elif lock.owner is task:
+                raise RunError(
+                    f"this task is in a transaction of {name!r} already: leave that one before it "
+                    f"begins another, or do both in one"
+                )
+            else:
+                waiter = asyncio.get_running_loop().create_future()
+                lock.waiting.append((task, waiter))
         try:
-            async with lock.lock:
-                lock.owner = task
-                try:
-                    yield
-                finally:
-                    lock.owner = None
+            if waiter is not None:
+                await waiter
+            yield
         finally:
-            lock.users -= 1
-            if not lock.users:
-                del self._locks[key]
+            with self._guard:
+                if waiter is not None and lock.owner is not task:  # it has waited in vain
+                    lock.waiting.remove((task, waiter))
+                elif not lock.pass_on():
+                    del self._locks[key]
 
     def close(self) -> None:
         """Close the store, and let the folder go."""
@@ -129,7 +136,7 @@ class Opened:
         self.store = self.base = _unusable(str(self._not_ours()))
         self.users += 1  # so that it is never closed here
         if self._folder is not None:
-            self._folder.close()
+            self._folder.leave()
             self._folder = None
 
     def _not_ours(self) -> StorageError:
@@ -166,12 +173,20 @@ def _unusable(reason: str) -> Store:
 
 @final
 class _KeyLock:
-    """The lock of one key, while somebody holds it or waits for it."""
+    """The lock of one key, while somebody holds it."""
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.owner: asyncio.Task[object] | None = None
-        self.users = 0
+    def __init__(self, owner: _Task) -> None:
+        self.owner = owner
+        self.waiting: deque[tuple[_Task, asyncio.Future[None]]] = deque()
+
+    def pass_on(self) -> bool:
+        """Give it to the first that waits; tells whether one does."""
+        while self.waiting:
+            self.owner, waiter = self.waiting.popleft()
+            with suppress(RuntimeError):  # its loop is closed, so it doesn't wait any more
+                wake(waiter)
+                return True
+        return False
 
 
 _folders: Final[dict[Path, Opened]] = {}

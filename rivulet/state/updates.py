@@ -13,7 +13,7 @@ from weakref import WeakSet
 from rivulet.core.checks import check_choice, check_whole
 from rivulet.errors import BufferFullError
 
-__all__ = ["Overflow", "Publisher", "Updates"]
+__all__ = ["Overflow", "Publisher", "Updates", "wake"]
 
 Overflow = Literal["drop_oldest", "drop_newest", "error"]
 OVERFLOWS = ("drop_oldest", "drop_newest", "error")
@@ -164,12 +164,21 @@ class Reader(AsyncIterator[Update]):
         waiter, self._waiter = self._waiter, None
         if waiter is None or waiter.done():
             return
-        loop = waiter.get_loop()
-        if loop is asyncio._get_running_loop():
-            waiter.set_result(None)
-        else:
-            with suppress(RuntimeError):  # its loop is closed, and nobody waits any more
-                loop.call_soon_threadsafe(_set, waiter)
+        with suppress(RuntimeError):  # its loop is closed, and nobody waits any more
+            wake(waiter)
+
+
+def wake(waiter: asyncio.Future[None]) -> None:
+    """Let go on what waits, from any thread.
+
+    Raises:
+        RuntimeError: its loop is closed.
+    """
+    loop = waiter.get_loop()
+    if loop is asyncio._get_running_loop():
+        _set(waiter)
+    else:
+        loop.call_soon_threadsafe(_set, waiter)
 
 
 def _set(waiter: asyncio.Future[None]) -> None:
