@@ -6,8 +6,13 @@ import asyncio
 import inspect
 
 import pytest
+from hypothesis import settings
 
 from rivulet import testing
+
+# How long an example takes says more about the machine than about what is tested.
+settings.register_profile("rivulet", deadline=None)
+settings.load_profile("rivulet")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -133,7 +133,7 @@ class Cache:
         _warn_of("number_of_locks", number_of_locks, "each key has a lock of its own")
         self._kind: Kind = store
         self._opened = self._open()
-        self._release = weakref.finalize(self, Opened.release, self._opened)
+        self._release = weakref.finalize(self, Opened.let_go, self._opened)
         try:
             self._opened.limit(limit, size_limit)
         except BaseException:

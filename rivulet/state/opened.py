@@ -22,6 +22,9 @@ from rivulet.state.updates import Publisher, wake
 __all__ = ["Kind", "Opened", "open_folder", "open_memory", "unusable"]
 
 Kind = Literal["diskcache", "rocksdb"]
+MOVER: Final = "rivulet-state"
+"""The name of the threads that work for stores."""
+
 _Task = asyncio.Task[Any] | None
 
 
@@ -128,6 +131,21 @@ class Opened:
             if not self.users:
                 self._forget()
                 self.close()
+
+    def let_go(self) -> None:
+        """Give it back when nobody refers to it any more.
+
+        That is noticed in any thread, in the middle of anything: also in the one that moves memory
+        of this very store, which must not wait for itself, or while another one opens or closes.
+        """
+        if threading.current_thread().name == MOVER or not _lock.acquire(blocking=False):
+            with suppress(RuntimeError):  # this process ends; what was written outlives it
+                threading.Thread(target=self.release, name="rivulet-state-close").start()
+            return
+        try:
+            self.release()
+        finally:
+            _lock.release()
 
     def leave(self) -> None:
         """Leave it to the process that this one was forked from."""

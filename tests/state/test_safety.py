@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import random
 import signal
@@ -20,6 +22,7 @@ import pytest
 import rivulet
 from rivulet import Cache, StorageError
 from rivulet.state import opened
+from rivulet.state.disk import Tables
 from rivulet.state.durable import DurableStore
 from rivulet.state.keys import encode
 
@@ -671,6 +674,69 @@ def test_a_cache_that_is_closed_while_threads_use_it_loses_nothing_that_was_ackn
     with Cache(tmp_path) as again:
         for thread, last in enumerate(done):
             assert [*again.values(prefix=(thread,))][: last + 1] == [*range(last + 1)]
+
+
+def test_transactions_of_one_key_exclude_each_other_across_threads_and_event_loops(cache):
+    cache["count"] = 0
+
+    async def add(number):
+        async with cache.transaction("count"):
+            before = cache["count"]
+            await asyncio.sleep(0)
+            cache["count"] = before + 1
+            if number % 3 == 0:
+                raise KeyError(number)
+
+    async def add_many():
+        tasks = [asyncio.create_task(add(number)) for number in range(12)]
+        await asyncio.sleep(0)
+        # It may have the lock, wait for it, or have been given it just now.
+        given_up = [task.cancel() for task in tasks[1::4]]
+        errors = await asyncio.gather(*tasks, return_exceptions=True)
+        counted.append(len(tasks) - sum(isinstance(e, asyncio.CancelledError) for e in errors))
+        assert len(given_up) == 3
+
+    counted = []
+    in_threads(*(partial(asyncio.run, add_many()) for _ in range(8)))
+    assert cache["count"] == sum(counted) >= 8 * 9
+    assert cache._opened._locks == {}
+
+
+def test_a_cache_that_is_forgotten_is_closed_wherever_that_is_noticed(tmp_path, monkeypatch):
+    """Also in the thread that moves its memory, which can't wait for itself."""
+
+    class Circle:
+        def __init__(self):
+            self.itself, self.cache = self, Cache(tmp_path)
+
+    circle, collected, write = Circle(), threading.Event(), Tables.write
+    for number in range(100):
+        circle.cache[number] = number
+    store = circle.cache._opened.base
+
+    def collect(tables, operations):
+        if not collected.is_set():
+            gc.collect()
+            collected.set()
+        write(tables, operations)
+
+    gc.disable()
+    monkeypatch.setattr(Tables, "write", collect)
+    try:
+        with store._lock:
+            store._seal()
+            del circle
+        collected.wait()
+        store._mover.join()
+    finally:
+        gc.enable()
+    # Another thread closes it, and is done when the folder is free.
+    for thread in threading.enumerate():
+        if thread.name == "rivulet-state-close":
+            thread.join()
+    with Cache(tmp_path) as cache:
+        assert cache._opened.base is not store
+        assert list(cache.items()) == [(number, number) for number in range(100)]
 
 
 # Many entries
