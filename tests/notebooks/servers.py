@@ -7,9 +7,11 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def served(folder, log):
     with server, log.open("w") as out:
         try:
             base = _address(server.stdout)
+            _wait_until_it_listens(base)
             # Read on, or it waits once the pipe is full.
             reader = threading.Thread(target=shutil.copyfileobj, args=(server.stdout, out))
             reader.start()
@@ -56,6 +59,21 @@ def _address(lines):
         if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
             return found[0]
     raise RuntimeError(f"JupyterLab has ended: {''.join(said)}")
+
+
+def _wait_until_it_listens(base):
+    """Where it says where it is, it may not listen yet."""
+    port = int(base.rstrip("/").rpartition(":")[2])
+    until = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager
