@@ -31,6 +31,8 @@ SETTINGS: Final = {
     "tag_index": 0,
     "disk_min_file_size": 2**62,
 }
+# SQLite's messages quote what is in the file, which needn't be text.
+FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)
 RAW: Final = 1
 """How diskcache marks a key or a value that is kept as it is."""
 MAPPED: Final = 256 * 2**20
@@ -68,6 +70,15 @@ SELECT key, mode, value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 ORDER 
 _COUNT = "SELECT value FROM Settings WHERE key = 'count'"
 
 
+def _make(folder: Path) -> None:
+    """Have diskcache make the tables. Its own connections are one for each thread."""
+    cache = object.__new__(cast("Any", diskcache).Cache)
+    try:
+        cache.__init__(str(folder), **SETTINGS)
+    finally:
+        cache.close()
+
+
 @final
 class Tables:
     """Keys and values in a folder.
@@ -86,12 +97,14 @@ class Tables:
         try:
             found = self._columns()
             if not found:
-                # It is only to make them: its connections are one for each thread, and stay open.
-                cast("Any", diskcache).Cache(str(folder), **SETTINGS).close()
+                _make(folder)
                 found = self._columns()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             self.close()
             raise StorageError(f"can't read {self._path}: {error}") from error
+        except StorageError:
+            self.close()
+            raise
         if found != COLUMNS.split():
             self.close()
             raise StorageError(
@@ -121,10 +134,14 @@ class Tables:
             connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=60
             )
+        except FAILURES as error:
+            raise StorageError(f"can't open {self._path}: {error}") from error
+        try:
             # What is committed outlives a loss of power.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA mmap_size = {MAPPED}")
-        except sqlite3.Error as error:
+        except FAILURES as error:
+            connection.close()
             raise StorageError(f"can't open {self._path}: {error}") from error
         return connection
 
@@ -140,7 +157,7 @@ class Tables:
                     )
                 finally:
                     connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise StorageError(f"can't read {self._path}: {error}") from error
         if row is None or type(row[0]) is not int:
             raise StorageError(f"{self._path} doesn't say how many rows it has: it was changed")
@@ -151,7 +168,7 @@ class Tables:
         connection = self._take()
         try:
             row = connection.execute(_GET, (key,)).fetchone()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise StorageError(f"can't read {self._path}: {error}") from error
         finally:
             self._give_back(connection)
@@ -174,7 +191,7 @@ class Tables:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise StorageError(f"can't write to {self._path}: {error}") from error
 
     def list(self, start: bytes | None, stop: bytes | None, *, backwards: bool) -> Rows:
@@ -182,7 +199,7 @@ class Tables:
         connection = self._take()
         try:
             return Rows(connection, self._give_back, start, stop, backwards=backwards)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             connection.close()
             raise StorageError(f"can't read {self._path}: {error}") from error
 
@@ -252,7 +269,7 @@ class Rows(Iterator[tuple[bytes, bytes]]):
                 raise StopIteration
             try:
                 rows = self._cursor.fetchmany(self._size)
-            except sqlite3.Error as error:
+            except FAILURES as error:
                 self.close()
                 raise StorageError(f"can't read the tables: {error}") from error
             if len(rows) < self._size:

@@ -56,7 +56,12 @@ class DurableStore:
 
     def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
         self._tables = Tables(folder)
-        self._journal = Journal(folder / "journal")
+        try:
+            self._journal = Journal(folder / "journal")
+            found = [operation for batch in self._journal.replay() for operation in batch]
+        except BaseException:
+            self._tables.close()
+            raise
         self._most_bytes = most_bytes
         self._new: _Layer = OrderedMap()
         self._gone: set[bytes] = set()
@@ -73,10 +78,7 @@ class DurableStore:
         self._failure: StorageError | None = None
         self.waits = 0
         """How often a write had to wait until memory was moved."""
-        operations: list[Operation] = []
-        for batch in self._journal.replay():
-            operations += batch
-        self._remember(operations)
+        self._remember(found)
         self._mover.start()
 
     # Look-ups
@@ -249,11 +251,14 @@ class DurableStore:
 
     def close(self) -> None:
         """Flush, and end the thread. A second time does nothing."""
+        failure: StorageError | None = None
         with self._lock:
             if self._closed:
                 return
             try:
                 self.flush()
+            except StorageError as error:
+                failure = error
             finally:
                 self._closed = True
                 self._bytes = self._most_bytes  # so that a write looks whether it is open
@@ -261,6 +266,8 @@ class DurableStore:
         self._mover.join()
         self._journal.close()
         self._tables.close()
+        if failure is not None:
+            raise failure
 
     def _check_open(self) -> None:
         if self._closed:

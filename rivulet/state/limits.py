@@ -25,6 +25,8 @@ _AFTER_INDEX: Final = b"\x03"
 _SIZE: Final = b"\x01size"
 _AT_ONCE: Final = 1000
 """So many entries go at once, at most."""
+_MOST: Final = 2**63
+"""Stamps are nanoseconds since 1970, of before the year 2262."""
 
 
 @final
@@ -51,6 +53,8 @@ class Limited:
         self.expired = self.evicted = 0
         for key, _ in _closing(inner.list(_INDEX, _AFTER_INDEX, backwards=True)):
             self._last = _stamp_in(key)
+            if self._last >= _MOST:
+                raise StorageError(f"{key!r} in the cache's index is no time: it was changed")
             break
         size = inner.get(_SIZE)
         self._size = int.from_bytes(size, "big") if size else self._stamp_all()
