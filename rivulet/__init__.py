@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rivulet.core.callables import maybe_async
-from rivulet.core.entries import Failure
+from rivulet.core.entries import GONE, Failure, Revision
 from rivulet.errors import (
     BufferFullError,
     CodecError,
@@ -24,6 +24,8 @@ from rivulet.errors import (
     StrayAwaitableError,
     StuckError,
 )
+from rivulet.gates.checkpoint import Checkpoint
+from rivulet.gates.dependency import Dependency
 from rivulet.keyed import KeyedStream
 from rivulet.notebook.show import explain_streams as explain
 from rivulet.ops.channel import Channel
@@ -37,25 +39,33 @@ run = run_streams
 start = start_streams
 
 if TYPE_CHECKING:
+    from rivulet.notebook.timeline import Timeline
     from rivulet.run.handle import Run
     from rivulet.run.stats import OperatorStats, Stats
     from rivulet.state.cache import Cache, CacheStats
+    from rivulet.windows.spec import LateItem
+    from rivulet.windows.window import Window
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GONE",
     "BufferFullError",
     "Cache",
     "CacheStats",
     "Channel",
+    "Checkpoint",
     "CodecError",
+    "Dependency",
     "EmptyError",
     "EndlessError",
     "Failure",
     "GraphError",
     "KeyedStream",
+    "LateItem",
     "MissingExtraError",
     "OperatorStats",
+    "Revision",
     "RivuletError",
     "Run",
     "RunError",
@@ -66,6 +76,8 @@ __all__ = [
     "StrayAwaitableError",
     "Stream",
     "StuckError",
+    "Timeline",
+    "Window",
     "explain",
     "maybe_async",
     "run",
@@ -73,6 +85,9 @@ __all__ = [
 ]
 
 _LATER = {
+    "LateItem": "rivulet.windows.spec",
+    "Timeline": "rivulet.notebook.timeline",
+    "Window": "rivulet.windows.window",
     "Cache": "rivulet.state.cache",
     "CacheStats": "rivulet.state.cache",
     "OperatorStats": "rivulet.run.stats",

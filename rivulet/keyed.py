@@ -57,6 +57,7 @@ class KeyedStream(Generic[K_co, T_co]):
     take_last = ops.keyed_take_last
     skip = ops.keyed_skip
     batch = ops.keyed_batch
+    window = ops.keyed_window
 
     if not TYPE_CHECKING:
 

@@ -9,7 +9,7 @@ from rivulet import ops, terminals
 from rivulet.core.entries import Failure
 from rivulet.core.node import Node
 from rivulet.keyed import KeyedStream
-from rivulet.notebook.show import explain, repr_mimebundle, repr_text, svg
+from rivulet.notebook.show import explain, repr_mimebundle, repr_text, svg, timeline
 from rivulet.ops.source import node_of
 
 __all__ = ["Stream"]
@@ -116,6 +116,12 @@ class Stream(Generic[T_co]):
     __add__ = ops.concat
     start_with = ops.start_with
 
+    # Join by time
+    join_asof = ops.join_asof
+    join_interval = ops.join_interval
+    join = ops.join
+    lookup = ops.lookup
+
     # Batch, time, rate
     batch = ops.batch
     buffer = ops.buffer
@@ -127,12 +133,23 @@ class Stream(Generic[T_co]):
     keep_alive = ops.keep_alive
     repeat = ops.repeat
     event_time = ops.event_time
+    reorder = ops.reorder
+    window = ops.window
 
     # Key, route, share
     group_by = ops.group_by
     partition = ops.partition
     route = ops.route
     share = ops.share
+
+    # Gate
+    gate = ops.gate
+    beat = ops.beat
+
+    @property
+    def stale(self) -> Stream[T_co]:
+        """The items that the ``gate`` right before held for too long, as a stream."""
+        return ops.stale(self)
 
     # Errors and effects
     on_error = ops.on_error
@@ -170,6 +187,7 @@ class Stream(Generic[T_co]):
 
     # Look at it
     explain = explain
+    timeline = timeline
     svg = svg
     _repr_mimebundle_ = repr_mimebundle
 

@@ -9,7 +9,19 @@ from typing import Any, TypeGuard, assert_type
 import asyncstdlib
 
 import rivulet
-from rivulet import Channel, Failure, KeyedStream, Run, Stream
+from rivulet import (
+    Cache,
+    Channel,
+    Checkpoint,
+    Dependency,
+    Failure,
+    KeyedStream,
+    LateItem,
+    Revision,
+    Run,
+    Stream,
+    Window,
+)
 
 
 async def numbers() -> AsyncGenerator[int, None]:
@@ -102,6 +114,22 @@ def combine(a: Stream[int], b: Stream[str], c: Stream[float]) -> None:
     assert_type(a.start_with("x"), Stream[int | str])
 
 
+def joins(a: Stream[int], b: Stream[str], names: dict[int, str], cache: Cache) -> None:
+    assert_type(a.join_asof(b, on=hash), Stream[tuple[int, str | None]])
+    assert_type(a.join_asof(b, cache, on=hash, how="inner"), Stream[tuple[int, str]])
+    assert_type(a.join_asof(["x"], on=hash, select=lambda x, y: f"{x}{y}"), Stream[str])
+    assert_type(a.join_asof(None, cache, on=hash), Stream[tuple[int, Any]])
+    revised = a.join_asof(b, on=hash, revise=True)
+    assert_type(revised, Stream[tuple[int, str | None] | Revision[tuple[int, str | None]]])
+    assert_type(a.join_interval(b, before=1, after=2), Stream[tuple[int, str]])
+    assert_type(a.join_interval(b, before=1, after=2, how="left"), Stream[tuple[int, str | None]])
+    assert_type(a.join(b, window="1m", how="outer"), Stream[tuple[int | None, str | None]])
+    assert_type(a.lookup(names, hash), Stream[tuple[int, str | None]])
+    assert_type(a.lookup(names, hash, how="inner"), Stream[tuple[int, str]])
+    assert_type(a.lookup(fetch, hash, ttl="1m"), Stream[tuple[int, str]])
+    assert_type(a.lookup(cache, hash), Stream[tuple[int, Any]])
+
+
 def rates(stream: Stream[int]) -> None:
     assert_type(stream.batch(3, within="1s"), Stream[list[int]])
     assert_type(stream.buffer(3).debounce(1).throttle(1).rate_limit(5).delay(1), Stream[int])
@@ -117,6 +145,15 @@ def keys(stream: Stream[int], texts: Stream[str]) -> None:
     assert_type(stream.partition(bool), tuple[Stream[int], Stream[int]])
     assert_type(stream.route(big=lambda x: x > 9), dict[str, Stream[int]])
     assert_type(stream.share(buffer=3), Stream[int])
+
+
+def gates(stream: Stream[int], weather: Stream[str]) -> None:
+    checkpoint = Checkpoint("c", dependencies=[Dependency("d", downtime_threshold="1h")])
+    assert_type(checkpoint["d"], Dependency)
+    assert_type(weather.beat(checkpoint, marker=len, name="d"), Stream[str])
+    assert_type(stream.gate(checkpoint, marker=fetch, hold="after"), Stream[int])
+    assert_type(stream.gate(on=weather, marker=(float, "at"), max_hold=5), Stream[int])
+    assert_type(stream.gate(on=weather, marker=(float, "at"), max_hold=5).stale, Stream[int])
 
 
 def failures(stream: Stream[int]) -> None:
@@ -144,3 +181,13 @@ async def terminals(stream: Stream[int], texts: Stream[str]) -> None:
         async for item in items:
             assert_type(item, str)
     await rivulet.run(stream, texts)
+
+
+def windows(stream: Stream[int], texts: Stream[str]) -> None:
+    assert_type(stream.window(tumbling="10s").count(), Stream[Window[None, int]])
+    assert_type(stream.window(session=3, by=str).collect(), Stream[Window[str, list[int]]])
+    assert_type(texts.window(sliding=3, by=len).apply(len), Stream[Window[int, int]])
+    assert_type(texts.window(count=3).fold(lambda n, x: n + len(x), 0), Stream[Window[None, int]])
+    assert_type(stream.window(calendar="day").late, Stream[LateItem[int]])
+    assert_type(texts.group_by(len).window(hopping=9, every=3).count(), Stream[Window[int, int]])
+    assert_type(stream.reorder(wait=3), Stream[int])

@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, final
 
-__all__ = ["CLOSED", "END", "IDLE", "MARK", "NEED", "OUT", "UNSET", "Failed", "Failure", "Sign"]
+__all__ = [
+    "CLOSED",
+    "END",
+    "GONE",
+    "IDLE",
+    "MARK",
+    "NEED",
+    "OUT",
+    "UNSET",
+    "Failed",
+    "Failure",
+    "Revision",
+    "Sign",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -22,6 +35,9 @@ class Sign:
     def __repr__(self) -> str:
         return self._name
 
+    def __reduce__(self) -> str:
+        return self._name
+
 
 END: Final = Sign("END")
 """There was no item."""
@@ -35,6 +51,8 @@ OUT: Final = Sign("OUT")
 """A stepped pipe gives an output."""
 UNSET: Final = Sign("UNSET")
 """No value was given."""
+GONE: Final = Sign("GONE")
+"""In a revision: nothing comes in the place of what was given before."""
 IDLE: Final = -(2**63) + 1
 """As a watermark: this input is silent and not to be waited for."""
 
@@ -55,6 +73,19 @@ class Failure(Generic[T_co]):
 
     def __str__(self) -> str:
         return f"{self.operator} failed on {self.item!r:.200}: {self.error!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision(Generic[T_co]):
+    """A correction: what was given before, and what is right.
+
+    Attributes:
+        old: the result that was given before.
+        new: the one that is right; ``GONE`` where there is none.
+    """
+
+    old: T_co
+    new: T_co
 
 
 @final

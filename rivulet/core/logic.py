@@ -6,17 +6,21 @@ made afresh for each. It knows no task and no loop, so it can be tested by calli
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rivulet.core.callables import Mode
 from rivulet.core.time import Watermark
 
 if TYPE_CHECKING:
+    from asyncio import Event
+
     from rivulet.core.node import Node
 
 __all__ = ["Context", "Logic"]
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,13 +33,21 @@ class Logic:
             itself gives anything to await.
         cell: the state of an accumulating stage; empty before the first item.
         on_start: outputs before the first item.
+        again: items to take in once more before the first one: what was in hand when the state that
+            was restored was saved.
         on_time: outputs that a watermark releases (event time).
         on_timer: outputs that are due now (processing time, in the seconds of ``Context.now``).
         on_end: outputs at the end of input.
-        after: called when an item has gone through everything below this stage.
+        after: called when an item has gone through everything below this stage; it may give
+            something to await where the stage ``awaits``.
+        left: called when nothing below wants more items.
         passes: the watermark to pass on for one received, where the stage keeps items back.
         deadline: the watermark at which ``on_time`` is needed next.
-        wants: of a selective combining stage, the inputs that it wants an item of.
+        late: how many items came too late.
+        wants: of a selective combining stage, the inputs that it wants an item of; of a stepped
+            one, those that it can take items of now.
+        on_mark: of a stepped combining stage, outputs that the watermark of one input releases:
+            ``IDLE`` while that is left out, ``FOREVER`` at its end. ``passes`` is asked after it.
         snapshot: the state as plain data.
         restore: take a state that ``snapshot`` gave.
         open: called once before the first item; may give something to await.
@@ -50,13 +62,17 @@ class Logic:
     mode: Mode = "sync"
     cell: list[Any] | None = None
     on_start: Callable[[], Iterable[Any]] | None = None
+    again: Callable[[], Iterable[tuple[Any, Any]]] | None = None
     on_time: Callable[[int], Iterable[Any]] | None = None
     on_timer: Callable[[float], Iterable[Any]] | None = None
     on_end: Callable[[], Iterable[Any]] | None = None
-    after: Callable[[], None] | None = None
+    after: Callable[[], Any] | None = None
+    left: Callable[[], None] | None = None
     passes: Callable[[int], int] | None = None
     deadline: Callable[[], int] | None = None
+    late: Callable[[], int] | None = None
     wants: Callable[[], Iterable[int]] | None = None
+    on_mark: Callable[[int, int], Iterable[Any]] | None = None
     snapshot: Callable[[], Any] | None = None
     restore: Callable[[Any], None] | None = None
     open: Callable[[], Any] | None = None
@@ -104,6 +120,26 @@ class Context(Protocol):
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], /) -> None:
         """Run something beside the loop until the run is over."""
+        ...
+
+    @property
+    def source(self) -> Any:
+        """What the loop reads, as it was opened; None while it isn't, and behind a boundary."""
+        ...
+
+    async def hold(self, event: Event, signals: Collection[object], /) -> bool:
+        """Wait inside of a stage for an event, which stages that have these ``signals`` bring.
+
+        Gives False when it isn't to be waited for, as the run is being stopped.
+
+        Raises:
+            StuckError: they wait for this one.
+            BaseException: what they have failed with.
+        """
+        ...
+
+    def common(self, key: object, make: Callable[[], T], /) -> T:
+        """What several stages of one run have in common, made by the first that asks."""
         ...
 
     def subscribe(self, node: Node, /) -> AsyncGenerator[Any, None]:

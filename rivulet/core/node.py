@@ -11,7 +11,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, TypeVar, cast, dataclass_transform
 
 from rivulet.core.callables import name_of
-from rivulet.core.stage import Port, Produce, Stage, Stamp, Step, Transform
+from rivulet.core.stage import Combine, Port, Produce, Stage, Stamp, Step, Transform
 from rivulet.core.text import shortened
 from rivulet.errors import GraphError
 
@@ -60,10 +60,36 @@ class Node:
     Attributes:
         serial: in which order nodes were made; branches run in this order.
         where: file and line of the call that made it.
+        has_revisions: some of what it gives may be a ``Revision``.
     """
 
     serial: int = field(default_factory=_serial.__next__, init=False, repr=False)
     where: str = field(default_factory=_caller, init=False, repr=False)
+    has_revisions: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        above = parts(self) if isinstance(self, Leaf) else self.inputs()
+        corrected = any(node.has_revisions for node in above)
+        if corrected and not self.applies():
+            raise GraphError(
+                f"{self.label} can't apply the corrections of a join with revise=True: put it "
+                f"before the join, use wait= there, or have a sink take them, as in "
+                f'.to(sink, revisions="new")'
+            )
+        if self.revises(corrected):
+            object.__setattr__(self, "has_revisions", True)
+
+    def applies(self) -> bool:
+        """Whether it applies what it does to both sides of a ``Revision``."""
+        return False
+
+    def revises(self, corrected: bool) -> bool:
+        """Whether some of what it gives may be a ``Revision``.
+
+        Args:
+            corrected: some of what comes in may be one.
+        """
+        return corrected
 
     def inputs(self) -> tuple[Node, ...]:
         """The nodes whose items come in."""
@@ -139,6 +165,12 @@ class Output(Unary):
 
     def stage(self) -> Port:
         return Port(name=self.port)
+
+    def applies(self) -> bool:
+        return True
+
+    def revises(self, corrected: bool) -> bool:
+        return False
 
     @property
     def name(self) -> str:
@@ -239,6 +271,8 @@ def require_stamps(node: Node, operator: str) -> None:
                 )
             case Produce(nested=nested) if nested:
                 stack.extend(nested)
+            case Combine(silent=silent):
+                stack.extend(up for i, up in enumerate(at.inputs()) if i not in silent)
             case Produce():
                 raise GraphError(
                     f"{operator} needs the time of its items, and those of {at.label} have none: "

@@ -99,7 +99,11 @@ class Step:
         timed: the logic has timers.
         ends: the logic may want no more input before its source ends.
         holds: the logic keeps items back, so the watermark below it is another.
-        awaits: the logic's call gives None or something to await.
+        awaits: the logic's call, or what it calls after an item, gives None or something to await.
+        signals: what this stage lets other stages go on with.
+        waits: what this stage may wait for, which stages with the same ``signals`` bring.
+        replays: this stage may make the source go back, so that items come again.
+        quiet: the logic's call gives nothing; outputs come with time and at the end.
     """
 
     fn: Callable[..., Any] | None = None
@@ -112,6 +116,10 @@ class Step:
     ends: bool = False
     holds: bool = False
     awaits: bool = False
+    signals: tuple[object, ...] = ()
+    waits: tuple[object, ...] = ()
+    replays: bool = False
+    quiet: bool = False
 
 
 class Apply(Step):
@@ -121,7 +129,10 @@ class Apply(Step):
 
 
 class Test(Step):
-    """Keeps an item or drops it; what it drops comes out of the port ``no``."""
+    """Keeps an item or drops it; what it drops comes out of the port ``no``.
+
+    A logic may also give None: it has kept the item to itself, which comes out of neither.
+    """
 
     __slots__ = ()
     __test__ = False
@@ -177,12 +188,15 @@ class Channel:
             ``error``, or a function of (the newest item held, the new one) that gives one for both.
         delay: seconds that each item is kept.
         work: what is done with each item on the way.
+        only_for: there is a boundary only where a stage that signals one of these is fed by the
+            same loop: what follows waits for it, and would wait for its own loop.
     """
 
     size: int = 1
     overflow: str | Callable[[Any, Any], Any] = "wait"
     delay: float = 0.0
     work: Work | None = None
+    only_for: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -191,18 +205,24 @@ class Combine:
 
     Without ``make``, items come out as they come in. A logic is called with (input, item) or
     (input, item, stamp), with ``CLOSED`` for an item when an input has ended, and gives outputs.
+    A stepped one is told that by ``on_mark``.
 
     Attributes:
         make: makes the logic of one run.
         select: the user's selectors, called for each item; their results come after the stamp.
         selective: only the inputs that the logic ``wants`` are read.
+        stepped: of two inputs the one that is behind in event time is read first, the second where
+            they are level; needs stamps.
         holds: the logic keeps items back.
         timed: the logic has timers.
+        silent: inputs that give no items, only their end, so that no time is asked of them.
     """
 
     make: Callable[[Context], Logic] | None = None
     select: tuple[Callable[[Any], Any], ...] = ()
+    silent: tuple[int, ...] = ()
     selective: bool = False
+    stepped: bool = False
     holds: bool = False
     timed: bool = False
 

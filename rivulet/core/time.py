@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Protocol
+from typing import Protocol
 
 from rivulet.errors import GraphError, SourceError
 
-__all__ = ["FOREVER", "NEVER", "SECOND", "Clock", "Watermark", "micros", "stamper", "zone"]
+__all__ = ["FOREVER", "NEVER", "SECOND", "Clock", "Watermark", "micros", "zone"]
 
 SECOND = 1_000_000
 NEVER = -(2**63)
@@ -101,18 +100,6 @@ def micros(value: object, tz: tzinfo = UTC) -> int:
         if math.isfinite(number):
             return round(number * SECOND)
     raise _no_time(value)
-
-
-def stamper(field: Callable[[Any], Any], tz: tzinfo) -> Callable[[Any], int]:
-    """A function that gives the stamp of an item, whose time ``field`` takes."""
-
-    def stamp(item: Any) -> int:
-        value = field(item)
-        if type(value) is float and -1e15 < value < 1e15:
-            return round(value * SECOND)
-        return micros(value, tz)
-
-    return stamp
 
 
 def _no_time(value: object) -> SourceError:

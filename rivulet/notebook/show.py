@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from rivulet.core.checks import check_choice
+from rivulet.core.checks import check_choice, check_whole
 from rivulet.core.node import Node, ancestors
 from rivulet.errors import GraphError
 
 if TYPE_CHECKING:
+    from rivulet.notebook.timeline import Timeline
     from rivulet.stream import Stream
 
-__all__ = ["explain", "explain_streams", "repr_mimebundle", "repr_text", "svg"]
+__all__ = ["explain", "explain_streams", "repr_mimebundle", "repr_text", "svg", "timeline"]
 
 What = Literal["graph", "code"]
 
@@ -119,6 +120,40 @@ def svg(source: Stream[Any], /) -> str:
     from rivulet.plan.graph import plan
 
     return draw(plan(source.node))
+
+
+async def timeline(source: Stream[Any], /, limit: int | None = 50) -> Timeline:
+    """Run the stream and give what happened in time: as text, marbles, a picture or a table.
+
+    It shows the items in the order in which they came, their times and the watermark, each window
+    with when and why it closed, and the items that were late. What is below runs as ever, its sinks
+    too.
+
+    Args:
+        limit: how many items of each stamped stream are read; None for all.
+
+    Raises:
+        GraphError: if ``limit`` is less than 1.
+
+    Example:
+        >>> clicks = Stream.of(1, 3, 2, 11, 4).event_time(lambda t: t, max_delay=1)
+        >>> print(await clicks.window(tumbling=10).count().timeline())
+          #1  00:00:01  item    1                      watermark 00:00:00
+          #2  00:00:03  item    3                      watermark 00:00:02
+          #3  00:00:02  item    2                      watermark 00:00:02
+          #4  00:00:11  item    11                     watermark 00:00:10
+          #5  00:00:09  window  00:00:00-00:00:10 → 3  closed by #4
+          #6  00:00:04  item    4                      watermark 00:00:10
+          #7  00:00:04  late    4                      by 0:00:06
+          #8  00:00:19  window  00:00:10-00:00:20 → 1  closed at the end
+
+    Source: ours; no other library records this.
+    """
+    from rivulet.notebook.timeline import record
+
+    if limit is not None:
+        check_whole(limit, "timeline", "limit")
+    return await record(source, limit)
 
 
 def repr_mimebundle(source: Stream[Any], /, **_: Any) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from rivulet.ops.attempt import attempt
 from rivulet.ops.batch import batch
+from rivulet.ops.beat import beat
 from rivulet.ops.buffer import buffer
 from rivulet.ops.catch import catch
 from rivulet.ops.changes import changes
@@ -20,10 +21,15 @@ from rivulet.ops.filter import filter  # noqa: A004
 from rivulet.ops.flat_map import flat_map
 from rivulet.ops.flatten import flatten
 from rivulet.ops.fold import fold
+from rivulet.ops.gate import gate, stale
 from rivulet.ops.group_by import group_by
 from rivulet.ops.hooks import hooks
 from rivulet.ops.item import item
+from rivulet.ops.join import join
+from rivulet.ops.join_asof import join_asof
+from rivulet.ops.join_interval import join_interval
 from rivulet.ops.keep_alive import keep_alive
+from rivulet.ops.lookup import lookup
 from rivulet.ops.map import map  # noqa: A004
 from rivulet.ops.merge import merge
 from rivulet.ops.merge_sorted import merge_sorted
@@ -33,6 +39,7 @@ from rivulet.ops.partition import partition
 from rivulet.ops.pipe import pipe
 from rivulet.ops.rate_limit import rate_limit
 from rivulet.ops.reduce import reduce
+from rivulet.ops.reorder import reorder
 from rivulet.ops.repeat import repeat
 from rivulet.ops.retry import retry
 from rivulet.ops.route import route
@@ -52,12 +59,14 @@ from rivulet.ops.tap import tap
 from rivulet.ops.throttle import throttle
 from rivulet.ops.timeout import timeout
 from rivulet.ops.to import to
+from rivulet.ops.window import window
 from rivulet.ops.with_latest_from import with_latest_from
 from rivulet.ops.zip import zip  # noqa: A004
 
 __all__ = [
     "attempt",
     "batch",
+    "beat",
     "buffer",
     "catch",
     "changes",
@@ -78,10 +87,15 @@ __all__ = [
     "flat_map",
     "flatten",
     "fold",
+    "gate",
     "group_by",
     "hooks",
     "item",
+    "join",
+    "join_asof",
+    "join_interval",
     "keep_alive",
+    "lookup",
     "map",
     "merge",
     "merge_sorted",
@@ -93,6 +107,7 @@ __all__ = [
     "pipe",
     "rate_limit",
     "reduce",
+    "reorder",
     "repeat",
     "retry",
     "route",
@@ -100,6 +115,7 @@ __all__ = [
     "share",
     "skip",
     "skip_while",
+    "stale",
     "starmap",
     "start_with",
     "stateful_map",
@@ -114,6 +130,7 @@ __all__ = [
     "timer",
     "to",
     "using",
+    "window",
     "with_latest_from",
     "zip",
 ]

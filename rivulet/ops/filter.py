@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, overload
 
 from rivulet.core.callables import check_callable
 from rivulet.core.node import Unary, frozen
-from rivulet.core.stage import Test
+from rivulet.core.stage import Expand, Test
+from rivulet.ops.revisions import filtered
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -22,8 +23,13 @@ class Filter(Unary):
 
     predicate: Callable[[Any], Any]
 
-    def stage(self) -> Test:
+    def stage(self) -> Test | Expand:
+        if self.has_revisions:
+            return Expand(fn=filtered(self.predicate))
         return Test(fn=self.predicate)
+
+    def applies(self) -> bool:
+        return True
 
 
 @overload

@@ -9,6 +9,7 @@ from rivulet.core.callables import check_callable
 from rivulet.core.checks import check_whole
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Channel, Expand, Work
+from rivulet.ops.revisions import flat_mapped
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -26,10 +27,14 @@ class FlatMap(Unary):
     ordered: bool = True
 
     def stage(self) -> Expand | Channel:
+        fn = flat_mapped(self.fn) if self.has_revisions else self.fn
         if self.concurrency == 1:
-            return Expand(fn=self.fn)
-        work = Work(fn=self.fn, concurrency=self.concurrency, ordered=self.ordered, expand=True)
+            return Expand(fn=fn)
+        work = Work(fn=fn, concurrency=self.concurrency, ordered=self.ordered, expand=True)
         return Channel(size=self.concurrency, work=work)
+
+    def applies(self) -> bool:
+        return self.concurrency == 1 or self.ordered
 
 
 @overload

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from datetime import datetime, tzinfo
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from rivulet.core.callables import Selector, check_callable, selector
 from rivulet.core.checks import check_whole
@@ -28,6 +30,7 @@ from rivulet.ops.stateful_map import StatefulMap
 from rivulet.ops.take import Take
 from rivulet.ops.take_last import TakeLast
 from rivulet.ops.tap import Tap
+from rivulet.ops.window import Windowed
 
 if TYPE_CHECKING:
     from rivulet.keyed import KeyedStream
@@ -215,3 +218,47 @@ def keyed_batch(source: KeyedStream[K, T], n: int, /) -> KeyedStream[K, list[T]]
     """Give the items of each key in lists of ``n``; the last list may be shorter."""
     check_whole(n, "batch", "n")
     return source.via(Batch(source.node, n))
+
+
+def keyed_window(
+    source: KeyedStream[K, T],
+    /,
+    *,
+    tumbling: Duration | None = None,
+    hopping: Duration | None = None,
+    every: Duration | int | None = None,
+    sliding: Duration | None = None,
+    session: Duration | Callable[[T, T], object] | None = None,
+    count: int | None = None,
+    calendar: Literal["hour", "day", "week", "month", "quarter", "year"] | None = None,
+    origin: datetime | float | None = None,
+    tz: str | tzinfo = "UTC",
+    grace: Duration = 0,
+    emit: Literal["close", "update", "arrival"] | Duration | None = None,
+    late: Literal["stream", "drop", "reassign"] = "stream",
+    time: Literal["event", "processing"] = "event",
+    name: str | None = None,
+) -> Windowed[K, T]:
+    """Put the items of each key into windows, as ``Stream.window(by=...)``; the group is left."""
+    pairs = source.ungrouped(Items(source.node))
+    return pairs.window(
+        tumbling=tumbling,
+        hopping=hopping,
+        every=every,
+        sliding=sliding,
+        session=_of_values(session) if callable(session) else session,
+        count=count,
+        calendar=calendar,
+        by=0,
+        origin=origin,
+        tz=tz,
+        grace=grace,
+        emit=emit,
+        late=late,
+        time=time,
+        name=name,
+    ).of(itemgetter(1))
+
+
+def _of_values(predicate: Callable[[Any, Any], object]) -> Callable[[Any, Any], object]:
+    return lambda before, item: predicate(before[1], item[1])

@@ -9,6 +9,7 @@ from rivulet.core.callables import Selector, check_callable, selector
 from rivulet.core.checks import check_whole
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply, Channel, Work
+from rivulet.ops.revisions import mapped
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -27,11 +28,15 @@ class Map(Unary):
     by: Selector[Any] | None = None
 
     def stage(self) -> Apply | Channel:
+        fn = mapped(self.fn) if self.has_revisions else self.fn
         if self.concurrency == 1:
-            return Apply(fn=self.fn)
+            return Apply(fn=fn)
         by = None if self.by is None else selector(self.by, "map", "by")
-        work = Work(fn=self.fn, concurrency=self.concurrency, ordered=self.ordered, by=by)
+        work = Work(fn=fn, concurrency=self.concurrency, ordered=self.ordered, by=by)
         return Channel(size=self.concurrency, work=work)
+
+    def applies(self) -> bool:
+        return self.concurrency == 1 or (self.ordered and self.by is None)
 
 
 @overload

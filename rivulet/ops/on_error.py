@@ -42,6 +42,9 @@ class OnError(Unary):
     def ports(self) -> tuple[str, ...]:
         return ("errors",)
 
+    def applies(self) -> bool:
+        return True
+
 
 def on_error(
     source: Stream[T],

@@ -9,6 +9,7 @@ from rivulet.core.callables import Selector, check_callable, maybe_async, mode_o
 from rivulet.core.checks import check_whole
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply, Channel, Work
+from rivulet.ops.revisions import mapped
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -27,11 +28,18 @@ class Starmap(Unary):
     by: Selector[Any] | None = None
 
     def stage(self) -> Apply | Channel:
-        if self.concurrency == 1:
+        if self.concurrency == 1 and not self.has_revisions:
             return Apply(fn=self.fn, spread=True)
+        fn = _spread(self.fn)
+        fn = mapped(fn) if self.has_revisions else fn
+        if self.concurrency == 1:
+            return Apply(fn=fn)
         by = None if self.by is None else selector(self.by, "starmap", "by")
-        work = Work(fn=_spread(self.fn), concurrency=self.concurrency, ordered=self.ordered, by=by)
+        work = Work(fn=fn, concurrency=self.concurrency, ordered=self.ordered, by=by)
         return Channel(size=self.concurrency, work=work)
+
+    def applies(self) -> bool:
+        return self.concurrency == 1 or (self.ordered and self.by is None)
 
 
 def _spread(fn: Callable[..., Any]) -> Callable[[Iterable[Any]], Any]:

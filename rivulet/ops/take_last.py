@@ -35,7 +35,7 @@ class TakeLast(Unary):
             return ()
 
         def passes(watermark: int) -> int:
-            return min((t for _, t in last if t is not None), default=watermark)
+            return min([watermark, *(t for _, t in last if t is not None)])
 
         def on_end() -> Iterable[tuple[Any, int | None]]:
             while last:

@@ -115,19 +115,39 @@ def _has_happened(signal: Any) -> bool:
 
 
 @frozen
-class TakeUntilOther(Binary):
-    """Node: the items before another stream gives one."""
+class Happens(Unary):
+    """Node: the first item of a stream tells that something has happened, and ends it."""
 
-    def stage(self) -> Combine:
-        return Combine(make=self.make)
+    def stage(self) -> Test:
+        return Test(make=self.make, ends=True)
 
     def make(self, context: Context) -> Logic:
         """The state of one run."""
+        happened = context.common(self, asyncio.Event)
+
+        def call(_: Any) -> bool:
+            happened.set()
+            context.end()
+            return False
+
+        return Logic(call=call)
+
+
+@frozen
+class TakeUntilOther(Binary):
+    """Node: the items before another stream, whose items don't come here, has given one."""
+
+    def stage(self) -> Combine:
+        return Combine(make=self.make, silent=(1,))
+
+    def make(self, context: Context) -> Logic:
+        """The state of one run."""
+        happened = context.common(self.other, asyncio.Event)
 
         def call(index: int, item: Any, t: int | None) -> Iterable[tuple[Any, int | None]]:
-            if index == 0 and item is not CLOSED:
+            if index == 0 and item is not CLOSED and not happened.is_set():
                 return ((item, t),)
-            if item is not CLOSED or index == 0:
+            if index == 0 or happened.is_set():
                 context.end()
             return ()
 
@@ -177,7 +197,7 @@ def take_until(
     """
     given: Any = signal
     if isinstance(given, AsyncIterable):
-        return source.via(TakeUntilOther(source.node, node_of(given)))
+        return source.via(TakeUntilOther(source.node, Happens(node_of(given))))
     if not (callable(given) or isinstance(given, asyncio.Event) or is_awaitable(given)):
         if isinstance(given, Iterable) and not isinstance(given, str):
             raise GraphError(

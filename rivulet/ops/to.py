@@ -6,15 +6,16 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Callable, MutableMapping, MutableSequence, MutableSet
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from rivulet.core.callables import check_callable, is_awaitable, name_of, plain
-from rivulet.core.checks import check_whole
+from rivulet.core.checks import check_choice, check_whole
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Channel, Effect, Work
 from rivulet.core.text import shortened
 from rivulet.errors import GraphError, SinkError
+from rivulet.ops.revisions import written
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream
@@ -46,12 +47,18 @@ class To(Unary):
 
     sink: Sink
     concurrency: int = 1
+    revisions: Literal["new", "both"] | None = None
 
     def stage(self) -> Effect | Channel:
+        if self.has_revisions and self.revisions == "new":
+            return Effect(fn=written(writer(self.sink)))
         if self.concurrency == 1:
             return Effect(fn=writer(self.sink))
         work = Work(fn=_passing(writer(self.sink)), concurrency=self.concurrency)
         return Channel(size=self.concurrency, work=work)
+
+    def applies(self) -> bool:
+        return self.revisions is not None and self.concurrency == 1
 
     @property
     def label(self) -> str:
@@ -59,6 +66,7 @@ class To(Unary):
         by_type = not callable(self.sink) or hasattr(self.sink, "take_item")
         name = type(self.sink).__name__ if by_type else name_of(self.sink)
         more = "" if self.concurrency == 1 else f", concurrency={self.concurrency}"
+        more += "" if self.revisions is None else f", revisions={self.revisions!r}"
         return f"to({name}{more})"
 
 
@@ -112,6 +120,7 @@ def to(
     batch: int | None = None,
     within: Duration | None = None,
     concurrency: int = 1,
+    revisions: Literal["new", "both"] | None = None,
 ) -> Stream[T]:
     """Put each item into sinks, and give it on.
 
@@ -129,6 +138,9 @@ def to(
         batch: give the sinks lists of up to so many items.
         within: give them a list at the latest this long after its first item.
         concurrency: how many items (or lists) may be on their way into each sink at once.
+        revisions: has to be said below a join that corrects what it gave (``revise=True``):
+            ``"both"`` gives the sinks each ``Revision(old, new)``, ``"new"`` only what is right, in
+            place of which nothing is written where nothing is. Item by item only.
 
     Raises:
         GraphError: at build, if no sink is given, one isn't any of these, or a number is less
@@ -156,12 +168,14 @@ def to(
         check_whole(batch, "to", "batch")
     if within is not None:
         seconds(within, "to(within)")
+    if revisions is not None:
+        check_choice(revisions, "to", "revisions", ("new", "both"))
     if batch is not None or within is not None:
         lists = source.batch(batch, within=within)
         return lists.to(*cast("Any", sinks), concurrency=concurrency).flatten()
     stream = source
     for sink in sinks:
-        stream = stream.via(To(stream.node, sink, concurrency))
+        stream = stream.via(To(stream.node, sink, concurrency, revisions))
     return stream
 
 

@@ -100,6 +100,8 @@ def _walks(w: Writer) -> None:
             walks.close_group(w, node)
     if w.plan.has_policy(w.region.root):
         walks.routed(w)
+    if "on_mark" in w.hooks(w.region.root):
+        walks.marked(w)
     written: set[Node] = set()
     parts = 0
     while True:
@@ -140,11 +142,22 @@ def _body(w: Writer, item: Item) -> None:
     root = w.region.root
     if w.shape.held and w.shape.source != "sync":
         w.line(f"if {w.use('asked')}: await {w.use('held')}()")
+    begun: tuple[Node, ...] = ()
+    if root in w.timed:
+        w.line(f"if {w.use('walking')}: await {w.use('walked')}()")
+        begun = (root,)
+    w.open = begun
     signs = False
     if item.t != "None":
         with w.block(f"if {item.x} is {w.use('MARK')}:"):
-            passes = w.name(root, "_passes") if "passes" in w.hooks(root) else ""
-            walks.move(w, root, f"{passes}({item.t})" if passes else item.t)
+            if w.timed and not begun:
+                w.line(f"if {w.use('walking')}: await {w.use('walked')}()")
+            w.open = tuple(w.timed)
+            if "on_mark" in w.hooks(root):
+                w.line(f"await marked_{base(w.plan, root)}(i, {item.t})", root)
+            else:
+                walks.move(w, root, walks.passed(w, root, item.t))
+            w.open = begun
         signs = True
     if w.plan.has_policy(root):
         with w.block(f"{'elif' if signs else 'if'} {item.x}.__class__ is {w.use('Failed')}:"):
@@ -155,19 +168,21 @@ def _body(w: Writer, item: Item) -> None:
             _items(w, item)
     else:
         _items(w, item)
+    w.open = ()
 
 
 def _items(w: Writer, item: Item) -> None:
     root = w.region.root
-    w.count(root)
     stage = w.stage(root)
     if isinstance(stage, Combine) and stage.make is not None:
         out = Item(w.variable(), w.variable("t"))
         selected = "".join(f", {value}" for value in selected_values(w, root, stage.select, item))
         call = f"{w.name(root)}(i, {item.x}, {item.t}{selected})"
         with w.block(f"for {out.x}, {out.t} in {call}:", root, item.x):
+            w.count(root)
             below(w, root, out)
     else:
+        w.count(root)
         below(w, root, item)
 
 

@@ -78,6 +78,8 @@ def remarks(plan: Plan, node: Node) -> list[str]:
             notes.append("can be read once")
     if isinstance(stage, Channel | Combine):
         notes.append("what follows runs in a task of its own")
+    if isinstance(stage, Port) and not stage.name:
+        notes.append("not needed: what follows never waits for its own loop")
     if isinstance(stage, Stamp) and node not in plan.stamped:
         notes.append("nothing below needs it")
     if isinstance(stage, Transform):

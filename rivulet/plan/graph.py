@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rivulet.core.node import Node, ancestors, frozen
+from rivulet.core.node import Node, ancestors, frozen, parts
 from rivulet.core.stage import Channel, Combine, Guard, Produce, Stage, Stamp, Step, Transform
 from rivulet.errors import GraphError
+from rivulet.plan.waits import check_circles, leave_out
 
 __all__ = ["Deliver", "Plan", "Put", "Reach", "Region", "plan"]
 
@@ -115,6 +116,27 @@ class Plan:
             isinstance(stage, Guard) and isinstance(error, stage.types) for stage in stages
         )
 
+    def boundaries(self, node: Node) -> int:
+        """How many boundaries there are at most from a source to a node, in nested graphs too."""
+        known: dict[Node, int] = {}
+        todo = [node]
+        while todo:
+            at = todo[-1]
+            above = parts(at)
+            if unknown := [part for part in above if part not in known]:
+                todo.extend(unknown)
+                continue
+            todo.pop()
+            match at.stage():
+                case Channel() | Combine():
+                    own = 1
+                case Produce(nested=nested) if nested:
+                    own = 2
+                case _:
+                    own = 0
+            known[at] = own + max((known[part] for part in above), default=0)
+        return known[node]
+
     def replayable(self, node: Node) -> bool:
         """Whether all that a node is made of could be read again."""
         return all(
@@ -138,6 +160,8 @@ class _Planner:
         order = ancestors(*self.targets)
         self.stages = {node: node.stage() for node in order}
         self._check_sources(order)
+        leave_out(order, self.stages)
+        check_circles(order, self.stages)
         self.below = {node: [] for node in order}
         for node in sorted(order, key=lambda n: n.serial):
             for index, up in enumerate(node.inputs()):
@@ -206,9 +230,11 @@ class _Planner:
     def _stamped(self, order: Sequence[Node]) -> frozenset[Node]:
         found: set[Node] = set()
         for node in reversed(order):
-            if any(self._wants_stamps(child, found) for child in self.below[node]):
+            stage = self.stages[node]
+            if isinstance(stage, Combine) and stage.stepped:
                 found.add(node)
-                stage = self.stages[node]
+            elif any(self._wants_stamps(child, found) for child in self.below[node]):
+                found.add(node)
                 if _has_no_stamps(stage):
                     raise GraphError(
                         f"the time of its items is needed below {node.label}, which doesn't give "
@@ -218,7 +244,11 @@ class _Planner:
 
     def _wants_stamps(self, node: Node, found: set[Node]) -> bool:
         if isinstance(node, Put):
-            return self.stamps if node.to is None else node.to in found
+            if node.to is None:
+                return self.stamps
+            stage = self.stages[node.to]
+            silent = isinstance(stage, Combine) and node.index in stage.silent
+            return node.to in found and not silent
         if isinstance(node, Deliver):
             return False
         match self.stages[node]:

@@ -217,24 +217,30 @@ def _folded(w: Writer, node: Node, stage: Step, item: Item) -> str:
 def _test(w: Writer, node: Node, stage: Test, item: Item) -> None:
     name = base(w.plan, node)
     main, other = w.live(node), w.live(node, "no")
+    three_ways = stage.fn is None and bool(other)
+    if "after" in w.hooks(node):
+        item = replace(item, own=False)
     with _maybe_guarded(w, node, item) as guarded:
         call = f"{_called(w, node, stage, item)}({_arguments(w, node, stage, item)})"
-        if _is_settled(w, name) and not guarded and name not in w.shape.strays:
+        settled = _is_settled(w, name) and not guarded and name not in w.shape.strays
+        if settled and not three_ways:
             condition = f"await {call}" if w.shape.modes.get(name) == "async" else call
         else:
             condition = w.variable("keep")
             _take_checked(w, name, condition, call, node, item.x)
     with _after_guard(w, guarded=guarded):
         if other and not main and not w.shape.counted:
-            with w.block(f"if not {condition}:", node, item.x):
+            refused = f"{condition} is False" if three_ways else f"not {condition}"
+            with w.block(f"if {refused}:", node, item.x):
                 below(w, node, item, "no")
-            return
-        with w.block(f"if {condition}:", node, item.x):
-            w.count(node)
-            below(w, node, item)
-        if other:
-            with w.block("else:"):
-                below(w, node, item, "no")
+        else:
+            with w.block(f"if {condition}:", node, item.x):
+                w.count(node)
+                below(w, node, item)
+            if other:
+                with w.block(f"elif {condition} is False:" if three_ways else "else:"):
+                    below(w, node, item, "no")
+    _after(w, node, stage, item)
 
 
 def _expand(w: Writer, node: Node, stage: Expand, item: Item) -> None:
@@ -244,6 +250,10 @@ def _expand(w: Writer, node: Node, stage: Expand, item: Item) -> None:
         return
     if stage.fn is not None:
         _expand_by_function(w, node, stage, item)
+        return
+    if stage.quiet:
+        with _maybe_guarded(w, node, item):
+            w.line(f"{_logic(w, node, item)}({_arguments(w, node, stage, item)})", node, item.x)
         return
     pair = stage.stamps in ("own", "need")
     out = Item(w.variable(), w.variable("t") if pair else item.t, item.g)
@@ -328,6 +338,8 @@ def _leave_early(w: Writer, node: Node, *, always: bool = False) -> None:
 
 
 def _effect(w: Writer, node: Node, stage: Effect, item: Item) -> None:
+    if "after" in w.hooks(node):
+        item = replace(item, own=False)
     with _maybe_guarded(w, node, item) as guarded:
         if stage.fn is not None:
             _check_item(w, node, node, item)
@@ -350,8 +362,14 @@ def _effect(w: Writer, node: Node, stage: Effect, item: Item) -> None:
                     w.line(f"if (r := {call}) is not None and {awaited}: await r", node, item.x)
     with _after_guard(w, guarded=guarded):
         below(w, node, item)
+    _after(w, node, stage, item)
+
+
+def _after(w: Writer, node: Node, stage: Step, item: Item) -> None:
+    """Tell a stage that its item has gone through everything below it."""
     if "after" in w.hooks(node):
-        w.line(f"{w.name(node, '_after')}()")
+        call = f"{w.name(node, '_after')}()"
+        w.line(f"if (r := {call}) is not None: await r" if stage.awaits else call, node, item.x)
 
 
 def _stamp(w: Writer, node: Node, stage: Stamp, item: Item) -> None:
@@ -361,7 +379,15 @@ def _stamp(w: Writer, node: Node, stage: Stamp, item: Item) -> None:
     t = w.variable("t")
     clock, part = w.name(node, "_clock"), ""
     with _maybe_guarded(w, node, item) as guarded:
-        w.line(f"{t} = {w.name(node)}({item.x})", node, item.x)
+        v = w.variable("v")
+        w.line(f"{v} = {w.name(node)}({item.x})", node, item.x)
+        # Most times are POSIX seconds; whatever else it is, a function finds out.
+        w.line(
+            f"{t} = round({v} * 1000000) if {v}.__class__ is float and -1e15 < {v} < 1e15 "
+            f"else {w.name(node, '_micros')}({v})",
+            node,
+            item.x,
+        )
         if stage.partition is not None:
             name = w.name(node, "_partition")
             part = w.variable("v")

@@ -10,10 +10,23 @@ from __future__ import annotations
 from rivulet.core.node import Node
 from rivulet.core.stage import Group, Guard, Stamp, Step, Transform
 from rivulet.plan.graph import Deliver, Put
-from rivulet.plan.steps import below, pipe_outputs
+from rivulet.plan.steps import below, pipe_outputs, visit
 from rivulet.plan.writer import Item, Writer, base
 
-__all__ = ["advance", "close_group", "ended_below", "failed", "finish", "guard", "start", "tick"]
+__all__ = [
+    "advance",
+    "close_group",
+    "ended_below",
+    "failed",
+    "finish",
+    "guard",
+    "marked",
+    "move",
+    "passed",
+    "routed",
+    "start",
+    "tick",
+]
 
 
 def _gives_own_stamps(w: Writer, node: Node) -> bool:
@@ -27,9 +40,11 @@ def _outputs(w: Writer, node: Node, call: str, g: str = "") -> None:
     if _gives_own_stamps(w, node):
         t = w.variable("t")
         with w.block(f"for {x}, {t} in {call}:", node):
+            w.count(node)
             below(w, node, Item(x, t, g))
     else:
         with w.block(f"for {x} in {call}:", node):
+            w.count(node)
             below(w, node, Item(x, g=g))
 
 
@@ -69,6 +84,19 @@ def move(w: Writer, clock: Node, watermark: str) -> None:
         if w.tells(clock):
             w.line(f"if {mark} >= {name}.due: await advance_{base(w.plan, clock)}({mark})", clock)
         w.line(f"{name}.top = {mark}")
+
+
+def passed(w: Writer, root: Node, watermark: str) -> str:
+    """What is left of a watermark where the root keeps items back."""
+    return f"{w.name(root, '_passes')}({watermark})" if "passes" in w.hooks(root) else watermark
+
+
+def marked(w: Writer) -> None:
+    """The watermark of one input has come to a stage that is told so."""
+    root = w.region.root
+    with w.function(f"marked_{base(w.plan, root)}", "i, watermark", checks=True):
+        _outputs(w, root, f"{w.name(root, '_on_mark')}(i, watermark)")
+        move(w, root, passed(w, root, "watermark"))
 
 
 def tick(w: Writer, node: Node) -> None:
@@ -116,6 +144,10 @@ def _start_below(w: Writer, node: Node) -> None:
         _outputs(w, node, f"{w.name(node, '_on_start')}()")
     elif not isinstance(node, Put | Deliver) and isinstance(w.stage(node), Transform):
         pipe_outputs(w, node, ".go(None)", None)
+    if "again" in w.hooks(node):
+        x, t = w.variable(), w.variable("t")
+        with w.block(f"for {x}, {t} in {w.name(node, '_again')}():"):
+            visit(w, node, Item(x, t if w.carries(node) else "None"))
 
 
 def finish(w: Writer) -> None:

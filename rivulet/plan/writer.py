@@ -319,7 +319,8 @@ class Writer:
     @property
     def starts(self) -> bool:
         """Whether some stage gives something before the first item."""
-        return any("on_start" in hooks for hooks in self.shape.hooks.values()) or any(
+        early = {"on_start", "again"}
+        return any(early & hooks for hooks in self.shape.hooks.values()) or any(
             isinstance(self.plan.stages.get(node), Transform) for node in self.region.nodes
         )
 

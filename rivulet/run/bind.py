@@ -12,7 +12,7 @@ from rivulet.core.entries import Failure
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Node
 from rivulet.core.stage import Combine, Effect, Group, Guard, Stamp, Step, Transform
-from rivulet.core.time import FOREVER, NEVER, Clock, stamper
+from rivulet.core.time import FOREVER, NEVER, Clock, micros
 from rivulet.plan.graph import Deliver, Plan, Put, Region
 from rivulet.plan.writer import Shape, Writer, base
 from rivulet.run.clocks import SourceClock
@@ -23,7 +23,7 @@ from rivulet.run.timers import Timers
 
 __all__ = ["Bound", "bind", "retried"]
 
-HOOKS = ("on_start", "on_time", "on_timer", "on_end", "after", "passes")
+HOOKS = ("again", "on_start", "on_time", "on_timer", "on_mark", "on_end", "after", "passes")
 
 
 class Bound:
@@ -179,7 +179,8 @@ class _Binder:
         self.set("_clock", node, clock)
 
     def stamp(self, node: Node, stage: Stamp) -> None:
-        self.set("", node, stamper(stage.ts, stage.tz))
+        self.set("", node, stage.ts)
+        self.set("_micros", node, partial(micros, tz=stage.tz))
         if stage.partition is not None:
             self.callable("_partition", node, stage.partition)
         clock = self.bound.clocks.get(node)
@@ -194,6 +195,9 @@ class _Binder:
         always = False
         for node in self.writer.branch(clock):
             if self.clock_of(node) is not clock or not self.writer.is_told(node):
+                continue
+            if isinstance(node, Put) and self.loop.lanes[node].looks:
+                deadlines.append(self.loop.lanes[node].due)
                 continue
             logic = self.bound.logics.get(node)
             if logic is None or logic.deadline is None or self.writer.is_clock(node):
@@ -265,6 +269,7 @@ class _Binder:
 
     def put(self, put: Put) -> None:
         lane = self.loop.lanes[put]
+        lane.clock = self.bound.clocks.get(self.clock_of(put) or put)
         self.set("", put, lane.put)
         self.set("_room", put, lane.room)
         self.set("_mark", put, lane.mark)

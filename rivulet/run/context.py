@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, final
+from asyncio import Event
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from rivulet.core.logic import Context
 from rivulet.core.node import Node
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rivulet.run.loop import Loop
 
 __all__ = ["StageContext"]
+
+T = TypeVar("T")
 
 
 @final
@@ -61,6 +64,16 @@ class StageContext(Context):
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], /) -> None:
         self._loop.execution.spawn(work)
+
+    @property
+    def source(self) -> Any:
+        return self._loop.opened
+
+    async def hold(self, event: Event, signals: Collection[object], /) -> bool:
+        return await self._loop.hold(self._node, event, signals)
+
+    def common(self, key: object, make: Callable[[], T], /) -> T:
+        return self._loop.execution.common(key, make)
 
     def subscribe(self, node: Node, /) -> AsyncGenerator[Any, None]:
         return self._loop.subscribe(node, self._node)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from rivulet.core.entries import Failure
-from rivulet.core.node import Node
-from rivulet.core.stage import Channel, Combine, Produce
+from rivulet.core.node import Node, ancestors
+from rivulet.core.stage import Channel, Combine, Group, Produce, Step, Transform
 from rivulet.core.text import shortened
+from rivulet.errors import GraphError
 from rivulet.plan.code import write
 from rivulet.plan.graph import Plan, plan
 from rivulet.plan.writer import Shape
@@ -23,9 +24,13 @@ from rivulet.run.inbox import Inbox, SelectiveInbox, SharedInbox
 from rivulet.run.interrupt import interruptible
 from rivulet.run.loop import Loop
 from rivulet.run.notes import annotate, described, note
+from rivulet.run.stepped import SteppedInbox
+from rivulet.run.stuck import Hold
 from rivulet.run.work import work
 
 __all__ = ["Execution", "Reading", "items"]
+
+T = TypeVar("T")
 
 AHEAD = 256
 """How many entries a boundary holds where the sources could be read again."""
@@ -72,6 +77,14 @@ class Execution:
         self.outlet: Inbox | None = None
         self._group: asyncio.TaskGroup | None = None
         self._beside: set[asyncio.Task[None]] = set()
+        self._common: dict[object, Any] = {}
+        self._signalling: dict[object, list[tuple[str, Loop]]] = {}
+        for loop in self.loops:
+            for node in loop.region.nodes:
+                stage = plan.stages.get(node)
+                for signal in stage.signals if isinstance(stage, Step) else ():
+                    bringing = self._signalling.setdefault(signal, [])
+                    bringing.append((self._title(node), loop))
 
     @property
     def label(self) -> str:
@@ -84,6 +97,7 @@ class Execution:
             stage = self.plan.stages[node]
             if isinstance(stage, Channel | Combine):
                 self.inboxes[node] = self._inbox(node, stage)
+                self.inboxes[node].watched = bool(self._signalling)
         for loop in self.loops:
             inbox = self.inboxes.get(loop.region.root)
             if inbox is not None:
@@ -103,26 +117,63 @@ class Execution:
                     results="yield" if yields else "none" if self.deliver is None else "call",
                 )
             )
-            if isinstance(loop.source, SelectiveInbox):
+            if isinstance(loop.source, SelectiveInbox | SteppedInbox):
                 wants = loop.bound.logics[loop.region.root].wants
-                assert wants is not None
-                loop.source.wants = wants
+                if wants is not None:
+                    loop.source.wants = wants
+
+        self._check_replays()
+
+    def _check_replays(self) -> None:
+        """What goes back to earlier items needs stages that don't remember those."""
+        for loop in self.loops:
+            for node in loop.region.nodes:
+                stage = self.plan.stages.get(node)
+                if not isinstance(stage, Step) or not stage.replays:
+                    continue
+                if loop.region.root in self.inboxes:
+                    raise GraphError(
+                        f"{node.label} goes back to earlier items, but its source is read by the "
+                        f"loop that also reads what it waits for, which would go back as well"
+                    )
+                for other in self.plan.nodes:
+                    if self._remembers(other) and loop.region.root in ancestors(other):
+                        raise GraphError(
+                            f"{node.label} goes back to earlier items, and {other.label} would "
+                            f"count them twice: only operators without state can share its source"
+                        )
+
+    def _remembers(self, node: Node) -> bool:
+        """Whether a stage keeps something of the items that it had."""
+        match self.plan.stages[node]:
+            case Transform() | Group(leave=""):
+                return True
+            case Combine(make=make):
+                return make is not None
+            case Step(fold="", waits=waits):
+                logics = (loop.bound.logics.get(node) for loop in self.loops)
+                return not waits and any(x is not None and x.snapshot is not None for x in logics)
+            case Step():
+                return True
+            case _:
+                return False
 
     def _inbox(self, node: Node, stage: Channel | Combine) -> Inbox:
         stamped = node in self.plan.stamped
         rejoins = node in self.plan.rejoining
         title = self._title(node)
         if isinstance(stage, Combine):
-            kind = SelectiveInbox if stage.selective else SharedInbox
-            inbox = kind(rejoins=rejoins)
+            inbox = _kind(stage)(rejoins=rejoins)
             for index, up in enumerate(node.inputs()):
                 limit = AHEAD if rejoins or self.plan.replayable(up) else 1
-                inbox.lane(
+                lane = inbox.lane(
                     f"input {index + 1} of {title}",
                     limit,
                     tagged=stage.make is not None,
                     stamped=stamped,
                 )
+                lane.turns = 1 + 2 * self.plan.boundaries(up)
+                lane.idle = index in stage.silent
             return inbox
         if stage.work is None:
             return channel(stage, title, stamped=stamped, rejoins=bool(self.plan.rejoining))
@@ -192,6 +243,8 @@ class Execution:
                 lane.close(error)
             loop.leave()
             loop.finished = True
+            loop.failure = error
+            self._release()
             return
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -216,6 +269,21 @@ class Execution:
         task.add_done_callback(self._beside.discard)
         return task
 
+    def common(self, key: object, make: Callable[[], T]) -> T:
+        """What several stages have in common."""
+        if key not in self._common:
+            self._common[key] = make()
+        return self._common[key]
+
+    def holding(self, node: Node, event: asyncio.Event, signals: Collection[object]) -> Hold:
+        """That a stage waits, and for what."""
+        awaited = [self._signalling.get(signal, ()) for signal in signals]
+        return Hold(self._title(node), event, awaited)
+
+    def _release(self) -> None:
+        for loop in self.loops:
+            loop.release()
+
     async def _close(self) -> BaseException | None:
         """Close what the loops opened, readers first and sources last."""
         errors: list[BaseException] = []
@@ -234,6 +302,7 @@ class Execution:
         for loop in self.loops:
             if loop.region.root not in self.inboxes:
                 loop.stop()
+        self._release()
 
     def pause(self) -> None:
         """Hold every loop between two items."""
@@ -261,6 +330,12 @@ class Execution:
         # Whatever the source turns out to be; the loop over an iterable is nested one deeper.
         shape = replace(loop.shape, source="sync")
         return write(self.plan, loop.region, shape).yields
+
+
+def _kind(stage: Combine) -> Callable[..., Inbox]:
+    if stage.stepped:
+        return SteppedInbox
+    return SelectiveInbox if stage.selective else SharedInbox
 
 
 def _joined(errors: Sequence[BaseException]) -> BaseException | None:

@@ -16,7 +16,7 @@ from operator import length_hint
 from typing import Any, final
 
 from rivulet.core.entries import CLOSED, IDLE, MARK, Failed, Failure
-from rivulet.core.time import FOREVER, NEVER
+from rivulet.core.time import FOREVER, NEVER, Clock
 from rivulet.run.stuck import Party, check_stuck
 
 __all__ = ["Inbox", "Lane", "SelectiveInbox", "SharedInbox"]
@@ -35,10 +35,13 @@ class Lane:
         closed: nothing more will be written.
         idle: silent for so long that its watermark isn't waited for.
         writer: the loop that writes, if it is one of this run.
+        clock: the writer's event clock.
+        turns: how many turns of the event loop an item may take to come through what is above.
         on_left: called when the reader wants no more.
     """
 
     __slots__ = (
+        "clock",
         "closed",
         "idle",
         "inbox",
@@ -49,6 +52,7 @@ class Lane:
         "stamped",
         "tagged",
         "title",
+        "turns",
         "waiter",
         "watermark",
         "writer",
@@ -67,6 +71,8 @@ class Lane:
         self.idle = False
         self.watermark = NEVER
         self.writer: Party | None = None
+        self.clock: Clock | None = None
+        self.turns = 1
         self.waiter: asyncio.Future[None] | None = None
         self.on_left: Callable[[], None] | None = None
         self.put: Callable[..., bool] = inbox.putter(self)
@@ -86,6 +92,15 @@ class Lane:
         """Whether the reader can go on."""
         return self.closed or self.inbox.waiting(self) > 0
 
+    @property
+    def looks(self) -> bool:
+        """Whether the reader looks at the writer's clock by itself."""
+        return self.inbox.looks
+
+    def due(self) -> int:
+        """The watermark at which it has to be told all the same."""
+        return self.inbox.due()
+
     async def room(self) -> None:
         """Wait until there is room again."""
         writer = self.writer
@@ -94,7 +109,7 @@ class Lane:
             try:
                 if writer is not None:
                     writer.waits_for_room = self
-                    if self.inbox.rejoins:
+                    if self.inbox.rejoins or self.inbox.watched:
                         check_stuck(writer)
                 await self.waiter
             finally:
@@ -130,7 +145,14 @@ class Lane:
 
 
 class Inbox(ABC):
-    """What one loop reads of others."""
+    """What one loop reads of others.
+
+    Attributes:
+        looks: it looks at the clocks of its writers by itself.
+        watched: stages of the run wait for each other, so that loops may.
+    """
+
+    looks = False
 
     def __init__(self, *, rejoins: bool = False) -> None:
         """Make an inbox without lanes.
@@ -141,6 +163,7 @@ class Inbox(ABC):
         self.lanes: list[Lane] = []
         self.reader: Party | None = None
         self.rejoins = rejoins
+        self.watched = False
         self.left = False
         self.on_stop: Callable[..., None] | None = None
         self.on_close: Callable[[], Awaitable[None]] | None = None
@@ -208,7 +231,7 @@ class Inbox(ABC):
             try:
                 if reader is not None:
                     reader.waits_for_items = self
-                    if self.rejoins:
+                    if self.rejoins or self.watched:
                         check_stuck(reader)
                 await self._getter
             finally:
@@ -237,6 +260,10 @@ class Inbox(ABC):
     def has_ended(self, lane: Lane) -> bool:
         """Whether the end of a lane has come as far as the reader."""
         return lane.closed
+
+    def due(self) -> int:
+        """The watermark at which it has to be told, where it looks at clocks by itself."""
+        return NEVER
 
     async def close(self) -> None:
         """The reader is gone: end what works for it."""
@@ -410,16 +437,18 @@ class SelectiveInbox(Inbox):
             mark = self._read_marks(lane, entries)
             if mark is not None:
                 return iter((mark,))
+        wanted = list(self.wants())
+        for index in wanted:
+            # Not before it is wanted: what came before it may still wait for another lane. But
+            # before the end of another, which mustn't hide it.
+            if index in self._errors and not self._entries[index]:
+                raise self._errors[index]
+        for lane, entries in zip(self.lanes, self._entries, strict=True):
             if entries and entries[0][1] is CLOSED:
                 return self._read_end(lane, entries)
-        wanted = list(self.wants())
         for index in wanted:
             if self._entries[index]:
                 return self._pop(self.lanes[index], self._entries[index])
-        for index in wanted:
-            # Not before it is wanted: what came before it may still wait for another lane.
-            if index in self._errors:
-                raise self._errors[index]
         if self._errors and all(lane.closed for lane in self.lanes):
             raise next(iter(self._errors.values()))
         return None

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+)
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from types import CoroutineType
@@ -29,7 +36,7 @@ from rivulet.run.notes import annotate
 from rivulet.run.pipe import current
 from rivulet.run.pulse import pulse
 from rivulet.run.services import Asynchronous, Awaited, Closing, Turn
-from rivulet.run.stuck import Party
+from rivulet.run.stuck import Party, check_stuck
 from rivulet.run.timers import Timers
 
 if TYPE_CHECKING:
@@ -52,6 +59,7 @@ class Loop(Party):
         over: the loop is to read no more.
         stopped: it was told to, and what its source has read is still to come.
         finished: it has ended as it should.
+        opened: what its source was opened as.
         failures: how many failures each policy took.
     """
 
@@ -67,6 +75,7 @@ class Loop(Party):
         self.paused = False
         self.finished = False
         self.source: Any = None
+        self.opened: Any = None
         self.failures: dict[Node, int] = {}
         self.shape = Shape()
         self.bound = Bound()
@@ -82,6 +91,7 @@ class Loop(Party):
         self._attending = False
         self._resumed: asyncio.Future[None] | None = None
         self._readings: list[Reading] = []
+        self._held: set[asyncio.Event] = set()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -231,6 +241,7 @@ class Loop(Party):
             opened = stage.open(self.context(root))
             if is_awaitable(opened):
                 opened = await opened
+            self.opened = opened
             if isinstance(opened, AsyncIterable):
                 self.source = aiter(cast("AsyncIterable[Any]", opened))
             else:
@@ -386,6 +397,35 @@ class Loop(Party):
             if child not in self.shape.dead and child not in ended
         )
 
+    # Stages that wait for others
+
+    async def hold(self, node: Node, event: asyncio.Event, signals: Collection[object]) -> bool:
+        """A stage waits for an event; tells whether it is still to be waited for."""
+        if self.execution.suspended:
+            return False
+        hold = self.execution.holding(node, event, signals)
+        # Another task than the loop's walks a timer, while the loop itself may go on.
+        waiting = self if asyncio.current_task() is self._task else None
+        self._held.add(event)
+        try:
+            if waiting is not None:
+                waiting.waits_for_signals = hold
+                check_stuck(waiting)
+            if hold.failure is None:
+                await event.wait()
+        finally:
+            self._held.discard(event)
+            if waiting is not None:
+                waiting.waits_for_signals = None
+        if hold.failure is not None:
+            raise hold.failure
+        return not self.execution.suspended
+
+    def release(self) -> None:
+        """Let the stages that wait look again."""
+        for event in self._held:
+            event.set()
+
     # Timers
 
     async def tick(self, node: Node, now: float) -> None:
@@ -457,6 +497,9 @@ class Loop(Party):
             at = self.region.parent.get(at)
             if at is not None and any(child not in dead for child in self.region.children[at]):
                 return
+            logic = None if at is None else self.bound.logics.get(at)
+            if logic is not None and logic.left is not None:
+                logic.left()
 
     def stop(self) -> None:
         """End the loop: at once if it waits for its source, else after the item in hand.

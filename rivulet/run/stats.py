@@ -24,6 +24,7 @@ class OperatorStats:
         items: how many items it gave.
         failed: how many failures it took, if it is a policy.
         dropped: how many items it dropped because it was full.
+        late: how many items came when their windows were closed.
     """
 
     number: int
@@ -31,6 +32,7 @@ class OperatorStats:
     items: int
     failed: int = 0
     dropped: int = 0
+    late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Stats:
         items: how many items its sources gave.
         failed: how many failures its policies took.
         dropped: how many items its buffers dropped.
+        late: how many items came too late for its windows.
         operators: the counts of each operator.
     """
 
@@ -51,6 +54,7 @@ class Stats:
     items: int
     failed: int
     dropped: int
+    late: int
     operators: tuple[OperatorStats, ...]
 
     @property
@@ -66,6 +70,7 @@ class Stats:
             text = f"{op.number:4} {op.operator:40.40} {op.items:12,}"
             text += f"  {op.failed:,} failed" if op.failed else ""
             text += f"  {op.dropped:,} dropped" if op.dropped else ""
+            text += f"  {op.late:,} late" if op.late else ""
             lines.append(text)
         return "\n".join(lines)
 
@@ -74,6 +79,12 @@ def gathered(execution: Execution, state: str, elapsed: float) -> Stats:
     """The counts of an execution as they are now."""
     plan = execution.plan
     failures = {node: count for loop in execution.loops for node, count in loop.failures.items()}
+    late = {
+        node: logic.late()
+        for loop in execution.loops
+        for node, logic in loop.bound.logics.items()
+        if logic.late is not None
+    }
     sources = {loop.region.root: loop.source for loop in execution.loops}
     operators: list[OperatorStats] = []
     items = 0
@@ -82,14 +93,23 @@ def gathered(execution: Execution, state: str, elapsed: float) -> Stats:
         if isinstance(plan.stages[node], Produce):
             items += given
         dropped = getattr(sources.get(node), "dropped", 0)
-        failed = failures.get(node, 0)
-        operators.append(OperatorStats(plan.numbers[node], node.label, given, failed, dropped))
+        operators.append(
+            OperatorStats(
+                plan.numbers[node],
+                node.label,
+                given,
+                failures.get(node, 0),
+                dropped,
+                late.get(node, 0),
+            )
+        )
     return Stats(
         state=state,
         elapsed=elapsed,
         items=items,
         failed=sum(op.failed for op in operators),
         dropped=sum(op.dropped for op in operators),
+        late=sum(op.late for op in operators),
         operators=tuple(operators),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, final
 
 from rivulet.errors import StuckError
 
-__all__ = ["Inlet", "Outlet", "Party", "check_stuck"]
+__all__ = ["Hold", "Inlet", "Outlet", "Party", "check_stuck"]
 
 
 class Party:
@@ -16,10 +17,42 @@ class Party:
     Attributes:
         waits_for_room: the end of a boundary that it waits to write to.
         waits_for_items: the end of a boundary that it waits to read from.
+        waits_for_signals: what a stage of it waits for.
+        failure: what it has failed with.
     """
 
     waits_for_room: Inlet | None = None
     waits_for_items: Outlet | None = None
+    waits_for_signals: Hold | None = None
+    failure: BaseException | None = None
+
+
+@final
+class Hold:
+    """A stage that waits for what other stages do.
+
+    Args:
+        title: what to call it in an error.
+        event: what it waits for.
+        awaited: for each thing that has to happen first, the loops that may bring it, each with the
+            title of the stage that does; none where it comes from outside.
+    """
+
+    def __init__(
+        self, title: str, event: asyncio.Event, awaited: Sequence[Sequence[tuple[str, Party]]]
+    ) -> None:
+        self.title = title
+        self.event = event
+        self.awaited = awaited
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why something won't come any more."""
+        for bringing in self.awaited:
+            failures = [party.failure for _, party in bringing]
+            if failures and all(failures):
+                return failures[0]
+        return None
 
 
 class Inlet(Protocol):
@@ -81,6 +114,11 @@ def _goes_on(party: Party | None, above: frozenset[Party]) -> bool:
     if party in above:
         return False
     above |= {party}
+    if (hold := party.waits_for_signals) is not None:
+        return hold.event.is_set() or all(
+            not bringing or any(_goes_on(other, above) for _, other in bringing)
+            for bringing in hold.awaited
+        )
     if (inlet := party.waits_for_room) is not None:
         return inlet.has_room or _goes_on(inlet.reader, above)
     if (outlet := party.waits_for_items) is not None:
@@ -97,6 +135,7 @@ def _goes_on(party: Party | None, above: frozenset[Party]) -> bool:
 def _message(party: Party) -> str:
     full: dict[str, None] = {}
     empty: dict[str, None] = {}
+    held: dict[str, None] = {}
     seen: set[Party] = set()
     todo: list[Party | None] = [party]
     while todo:
@@ -111,8 +150,15 @@ def _message(party: Party) -> str:
             for inlet in outlet.awaited():
                 empty[inlet.title] = None
                 todo.append(inlet.writer)
+        elif (hold := at.waits_for_signals) is not None:
+            for title, other in (pair for bringing in hold.awaited for pair in bringing):
+                held[f"{hold.title} waits for {title}"] = None
+                todo.append(other)
+    waiting = [*([f"{' and '.join(empty)} is empty"] if empty else []), *held]
+    if not full:
+        return f"nothing can go on: {', and '.join(waiting)}"
     return (
-        f"nothing can go on: {' and '.join(full)} is full while {' and '.join(empty)} is empty, "
+        f"nothing can go on: {' and '.join(full)} is full while {' and '.join(waiting)}, "
         f"and each waits for the other. Put .buffer(n) in front of the full one, with room for "
         f"as many items as one branch may be ahead of the other"
     )

@@ -151,7 +151,11 @@ async def timed(source: Stream[T]) -> list[tuple[float, T]]:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     rows: list[tuple[float, T]] = []
-    await source.to(lambda item: rows.append((round(loop.time() - begun, 9), item))).run()
+
+    def record(item: Any) -> None:
+        rows.append((round(loop.time() - begun, 9), item))
+
+    await source.to(record, revisions="both").run()
     return rows
 
 

@@ -199,7 +199,10 @@ async def to_marbles(
     def frame() -> int:
         return round((loop.time() - begun) / step)
 
-    watched = source.to(lambda item: frames.setdefault(frame(), []).append(item))
+    def record(item: Any) -> None:
+        frames.setdefault(frame(), []).append(item)
+
+    watched = source.to(record, revisions="both")
     end = "|"
     try:
         await watched.run()

@@ -116,6 +116,9 @@ class Recorded(Unary):
     def stage(self) -> Effect:
         return Effect(make=self.make, stamps="need")
 
+    def applies(self) -> bool:
+        return True
+
     def make(self, context: Context) -> Logic:
         """Record one run."""
 

@@ -37,6 +37,15 @@ def number(x):
     return x
 
 
+def gated(dependent, dependency, **more):
+    return dependent.map(number).gate(on=dependency.map(number), marker=lambda x: x, **more)
+
+
+def joined(a, b, name, **more):
+    a, b = (s.map(number).event_time(lambda x: x, max_delay=3) for s in (a, b))
+    return getattr(a, name)(b, **more).starmap(lambda x, y: y if x is None else x)
+
+
 UNARY = {
     "map": lambda s: s.map(number),
     "slow": lambda s: s.map(slowly),
@@ -61,6 +70,8 @@ UNARY = {
     "group": lambda s: s.map(number).group_by(lambda x: x % 3).pairwise().values(),
     "repeat": lambda s: s.repeat(2),
     "catch": lambda s: s.catch([1]),
+    "held": lambda s: gated(s, s, threshold=2),
+    "stale": lambda s: gated(s, s.delay(0.4), max_hold=0.25).stale,
 }
 BINARY = {
     "merge": lambda a, b: a.merge(b),
@@ -69,8 +80,15 @@ BINARY = {
     "latest": lambda a, b: a.combine_latest(b),
     "with": lambda a, b: a.with_latest_from(b),
     "sorted": lambda a, b: a.map(number).merge_sorted(b.map(number), key=lambda x: x),
+    "as of": lambda a, b: joined(a, b, "join_asof"),
+    "waiting": lambda a, b: joined(a, b, "join_asof", wait=0.25),
+    "certain": lambda a, b: joined(a, b, "join_asof", wait="watermark", direction="nearest"),
+    "near": lambda a, b: joined(a, b, "join_interval", before=2, after=1, how="outer"),
+    "together": lambda a, b: joined(a, b, "join", window=3, how="outer"),
     "until": lambda a, b: a.take_until(b),
     "concat": lambda a, b: a + b,
+    "gate": lambda a, b: gated(a, b),
+    "limited": lambda a, b: gated(a, b, max_hold=0.25),
 }
 
 
@@ -158,7 +176,11 @@ def test_timers_go_on_after_one_that_was_not_needed_any_more():
 async def test_a_failure_that_nobody_wants_any_more_lets_its_source_go():
     """The outer ``zip`` has ended by then, and the source waits for room in the inner one."""
     once, empty = Stream(iter(range(25))), Stream.empty()
-    assert await empty.zip(once.zip(empty, strict=True)).collect() == []
+    failing = once.zip(empty, strict=True)
+    assert await empty.zip(Stream.of(1).concat(failing)).collect() == []
+    testing.assert_closed()
+    with pytest.raises(ValueError, match="input 2 ended"):
+        await empty.zip(failing).collect()
     testing.assert_closed()
 
 

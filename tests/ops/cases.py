@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rivulet import Stream, maybe_async
+from rivulet import Checkpoint, Dependency, Stream, maybe_async
 from rivulet.core.stage import Expand, Test
 from rivulet.testing import Recorder
 
@@ -88,6 +88,13 @@ def told(x):
     return x if isinstance(x, int) else f"no {x.item}"
 
 
+def far_ahead():
+    """A checkpoint whose dependency is past all items."""
+    checkpoint = Checkpoint("dependent", dependencies=[Dependency("dependency")])
+    checkpoint["dependency"].move(1000)
+    return checkpoint
+
+
 def joined(streams):
     """What two streams of one source give, one beside the other."""
     left, right = streams
@@ -95,6 +102,11 @@ def joined(streams):
 
 
 # Where inputs race, ``delay`` lets the other one be first.
+def counted(kind):
+    """A use that gives the number of items of each window."""
+    return lambda s: s.event_time(itself).window(**kind).count().map(lambda w: w.value)
+
+
 CASES = [
     # Create
     Case("of", lambda s: Stream.of(7) + s, [7], [7, 1], [7, *MANY], [7, 1, 2]),
@@ -197,6 +209,63 @@ CASES = [
     ),
     Case("concat", lambda s: s + [9], [9], [1, 9], [*MANY, 9], [1, 2]),
     Case("start_with", lambda s: s.start_with(0), [0], [0, 1], [0, *MANY], [0, 1, 2]),
+    # Join by time
+    Case(
+        "join_asof",
+        lambda s: s.join_asof([0, 2, 4], on=itself),
+        [],
+        [(1, 0)],
+        [(1, 0), (2, 2), (2, 2), (3, 2), (5, 4)],
+        [(1, 0), (2, 2)],
+    ),
+    Case(
+        "join_asof",
+        lambda s: s.join_asof([0, 2, 4], on=itself, wait="watermark", direction="forward"),
+        [],
+        [(1, 2)],
+        [(1, 2), (2, 2), (2, 2), (3, 4), (5, None)],
+        [(1, 2), (2, 2)],
+    ),
+    Case(
+        "join_asof",
+        lambda s: Stream([0, 1, 6]).join_asof(s, on=itself, wait="watermark"),
+        [(0, None), (1, None), (6, None)],
+        [(0, None), (1, 1), (6, 1)],
+        [(0, None), (1, 1), (6, 5)],
+        [(0, None), (1, 1)],
+    ),
+    Case(
+        "join_interval",
+        lambda s: s.join_interval([0, 2, 4], before=1, after=0, on=itself),
+        [],
+        [(1, 0)],
+        [(1, 0), (2, 2), (2, 2), (3, 2), (5, 4)],
+        [(1, 0), (2, 2)],
+    ),
+    Case(
+        "join",
+        lambda s: s.join([0, 2, 4], window=2, on=itself),
+        [],
+        [(1, 0)],
+        [(1, 0), (2, 2), (2, 2), (3, 2), (5, 4)],
+        [(1, 0)],
+    ),
+    Case(
+        "lookup",
+        lambda s: s.lookup({1: "a", 5: "b"}, itself),
+        [],
+        [(1, "a")],
+        [(1, "a"), (2, None), (2, None), (3, None), (5, "b")],
+        [(1, "a"), (2, None)],
+    ),
+    Case(
+        "lookup",
+        lambda s: s.lookup(double, itself, concurrency=2, ttl=10),
+        [],
+        [(1, 2)],
+        [(1, 2), (2, 4), (2, 4), (3, 6), (5, 10)],
+        [(1, 2), (2, 4)],
+    ),
     # Batch, time, rate
     Case("batch", lambda s: s.batch(2), [], [[1]], [[1, 2], [2, 3], [5]], [[1, 2]]),
     Case("batch", lambda s: s.batch(within="1h"), [], [[1]], [MANY], []),
@@ -209,6 +278,11 @@ CASES = [
     passing("timeout", lambda s: s.timeout("1h")),
     passing("keep_alive", lambda s: s.keep_alive("1h", 0)),
     Case("repeat", lambda s: s.repeat(2), [], [1, 1], [*MANY, *MANY], [1, 2], opens=2),
+    passing("reorder", lambda s: s.event_time(itself).reorder()),
+    Case("window", counted({"tumbling": 2}), [], [1], [1, 3, 1], [1]),
+    Case("window", counted({"sliding": 2}), [], [1], [1, 2, 3, 4, 2], [1, 2]),
+    Case("window", counted({"session": 2}), [], [1], [4, 1], []),
+    Case("window", counted({"count": 2}), [], [1], [2, 2, 1], [2]),
     passing("event_time", lambda s: Recorder().watch(s.event_time(itself))),
     # Key, route, share
     Case(
@@ -232,6 +306,12 @@ CASES = [
     ),
     Case("route", lambda s: s.route(odd=odd)["rest"], [], [], [2, 2], [2]),
     passing("share", lambda s: s.share()),
+    # Gate
+    passing("gate", lambda s: s.gate(on=[1000], marker=itself)),
+    passing("gate", lambda s: s.gate(far_ahead(), marker=itself)),
+    passing("gate", lambda s: s.gate(far_ahead(), marker=itself, hold="after")),
+    passing("beat", lambda s: s.beat(far_ahead(), marker=itself)),
+    passing("stale", lambda s: s.gate(on=Stream.never(), marker=itself, max_hold=1).stale),
     # Errors and effects
     Case("on_error", lambda s: s.map(refuse_two).on_error("skip"), [], [1], [1, 3, 5], [1]),
     Case(

@@ -112,6 +112,22 @@ async def test_the_wait_begins_anew_for_each_item():
     assert await timed(stream) == [(6.0, "a"), (12.0, "b")]
 
 
+async def test_a_timer_and_the_loop_never_give_items_at_the_same_time():
+    inside, most = 0, 0
+
+    async def slow(_):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(5)
+        inside -= 1
+
+    # "a" goes on alone at 1 s; while it is worked on, "b" may go too.
+    left, right = marbles("a--c-------|"), marbles("--b--------|")
+    assert await left.merge_sorted(right, key=same, wait=1).to(slow).collect() == ["a", "b", "c"]
+    assert most == 1
+
+
 async def test_only_the_head_of_each_side_is_held():
     def once(read, items):
         for x in items:

@@ -152,6 +152,12 @@ async def test_another_stream_that_fails_fails_the_run():
     assert_closed()
 
 
+async def test_no_time_is_asked_of_another_stream():
+    numbers = Stream.timer(1).event_time(lambda n: n).take_until(Stream.timer(4.5))
+    counts = await numbers.window(tumbling=3).count().collect()
+    assert [w.value for w in counts] == [3, 1]
+
+
 # Arguments
 
 

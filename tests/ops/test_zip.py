@@ -125,6 +125,28 @@ async def test_a_failure_of_one_side_closes_the_others():
     assert_closed(other)
 
 
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("n", [0, 2])
+async def test_a_failure_in_the_place_where_another_side_ends_is_not_hidden_by_that(
+    strict, first, n
+):
+    source = RecordingSource(range(n), error=ConnectionError())
+    sides = [Stream(source), Stream(list(range(n)))]
+    one, other = sides if first else sides[::-1]
+    rows = []
+    with pytest.raises(ConnectionError):
+        await one.zip(other, strict=strict).to(rows).run()
+    assert rows == [(i, i) for i in range(n)]
+    assert_closed(source)
+
+
+async def test_a_failure_behind_the_end_of_another_side_is_none():
+    source = RecordingSource(range(3), error=ConnectionError())
+    assert await Stream(source).zip("ab").collect() == [(0, "a"), (1, "b")]
+    assert_closed(source)
+
+
 async def test_a_tuple_has_the_latest_time_of_its_items():
     left, right = marbles("ab|", event="a----b"), marbles("xy|", event="--xy")
     assert await stamps(left.zip(right)) == [(("a", "x"), 2.0), (("b", "y"), 5.0)]

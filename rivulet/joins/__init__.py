@@ -1,0 +1,1 @@
+"""The state of joins, apart from any task or loop."""

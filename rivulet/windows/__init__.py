@@ -1,0 +1,1 @@
+"""The state of windows, apart from any task or loop."""
