@@ -13,10 +13,13 @@ from benchmarks import (
     cache,
     cache_bounds,
     chains,
+    joins,
     operators,
     processes,
     report,
     templates,
+    topic,
+    windows,
 )
 from benchmarks.measure import Group, Result, Settings
 from benchmarks.stores import Stores
@@ -29,6 +32,7 @@ Measured = (
     | cache_bounds.KeyMemory
     | processes.Memory
     | processes.Import
+    | topic.Copying
 )
 
 ALL: tuple[Measured, ...] = (
@@ -36,8 +40,11 @@ ALL: tuple[Measured, ...] = (
     *templates.GROUPS,
     *operators.GROUPS,
     *boundaries.GROUPS,
+    *windows.GROUPS,
+    *joins.GROUPS,
     *cache.GROUPS,
     *cache_bounds.GROUPS,
+    *topic.GROUPS,
     *processes.GROUPS,
 )
 

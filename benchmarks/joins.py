@@ -162,7 +162,9 @@ def join(
     by_hand: Callable[[bool, Any], Awaitable[object]],
     *,
     keyed: bool,
+    held: float | None = None,
 ) -> Group:
+    """Rivulet beside one loop; ``held`` is the limit where left items wait, as they don't there."""
     return Group(
         name,
         title,
@@ -172,7 +174,7 @@ def join(
         (
             Contender("hand-written, with bisect", partial(by_hand, keyed)),
             Contender("rivulet", partial(by_rivulet, keyed, 0), 1.5),
-            Contender('rivulet wait="watermark"', partial(by_rivulet, keyed, "watermark")),
+            Contender('rivulet wait="watermark"', partial(by_rivulet, keyed, "watermark"), held),
         ),
     )
 
@@ -204,8 +206,16 @@ GROUPS = (
         generated,
         of_tasks_by_hand,
         keyed=False,
+        held=1.5,
     ),
-    join("join_agens_keyed", "the same of 1,000 keys", generated, of_tasks_by_hand, keyed=True),
+    join(
+        "join_agens_keyed",
+        "the same of 1,000 keys",
+        generated,
+        of_tasks_by_hand,
+        keyed=True,
+        held=1.5,
+    ),
     memory("memory_join_asof", "as-of join", 'join_asof(sides[1], by=by, wait="watermark")'),
     memory(
         "memory_join_interval",

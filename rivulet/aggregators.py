@@ -1,6 +1,7 @@
-"""Aggregators: what a window makes of its items, such as ``agg(n=Count(), mean=Mean("delay"))``.
+"""Aggregators: one value of many items, such as ``agg(n=Count(), mean=Mean("delay"))``.
 
-An aggregator says how; what it accumulates is kept by the window, as plain data that can be saved.
+One definition does for windows, for ``group_by(key).agg(...)`` and for ``scan(...)``. It says how;
+what it accumulates is kept by these, as plain data that can be saved.
 The meaning of each is that of polars' expression of the same name, for missing values too: ``None``
 is skipped by what computes with values (`Sum`, `Mean`, `Min`, `Max`, `Std`, `Var`, `Quantile`,
 `TopK`), and is a value like others to what only looks at them (`Counts`, `CountDistinct`, `First`,
@@ -16,7 +17,7 @@ from __future__ import annotations
 import linecache
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import nlargest
@@ -105,8 +106,14 @@ class Aggregator:
         ...         return a * b
         ...     def result(self, acc):
         ...         return acc
-        >>> Product("factor")
-        Product('factor')
+        >>> rows = Stream.of((0, "a", 2), (1, "b", 3), (11, "a", 5)).event_time(0)
+        >>> windows = rows.window(tumbling="10s").agg(product=Product(2))
+        >>> await windows.map(lambda window: window.value).collect()
+        [{'product': 6}, {'product': 5}]
+        >>> await rows.group_by(1).agg(product=Product(2)).items().collect()
+        [('a', {'product': 10}), ('b', {'product': 3})]
+        >>> await rows.scan(Product(2)).collect()
+        [2, 6, 30]
 
     Source: Beam's ``CombineFn`` and Flink's ``AggregateFunction``; ``remove`` is Kafka Streams'
     subtractor.
@@ -654,7 +661,14 @@ def _is_nan(value: Any) -> bool:
 
 def _counted(acc: dict[Any, int], value: Any) -> dict[Any, int]:
     key = _NAN if _is_nan(value) else value
-    acc[key] = acc.get(key, 0) + 1
+    try:
+        acc[key] = acc.get(key, 0) + 1
+    except TypeError:
+        raise TypeError(
+            f"a value that is counted must be hashable, and {shortened(value)} "
+            f"({type(value).__name__}) isn't: let the field give a number, text, or a tuple of "
+            f"these"
+        ) from None
     return acc
 
 
@@ -771,7 +785,8 @@ class Fused:
         result: the value of each aggregator by its name.
         remove: changes the list for an item that goes, the earliest of those left, and its time;
             None if one of the aggregators can't.
-        lines: the source of ``add``, over ``a``, ``item`` and ``t``, for loops of their own.
+        lines: the source of ``add``, for loops that hold it: templates in which names are marked,
+            over ``$a``, ``$item`` and ``$t``.
         value: the source of ``result``, over ``a``.
         names: what the names in these stand for.
     """
@@ -825,7 +840,8 @@ def taken(
         if type(aggregator) is not Count
     }
     values = "".join(f"{source.value(field)}, " for field in source.fields)
-    source.lines += ["def row(item):", *source.takes(), f"    return ({values})"]
+    body = [*source.takes(), f"return ({values})"]
+    source.lines += ["def row(item):", *_indented(body)]
     (row,) = source.compiled("row")
     return row, places
 
@@ -886,6 +902,8 @@ def _method(aggregator: Any, name: str) -> Callable[..., Any] | None:
 
 
 # Source text is made of these templates and numbered names; nothing of the user's gets into it.
+# What is done for each item is written with a mark before each name, so that it can stand in a loop
+# under other names.
 # What built-in aggregators accumulate is made of a few quantities, each kept once: the mean of a
 # field is its total by the number of items that don't lack it.
 
@@ -895,8 +913,8 @@ _NUMBERS = {
     "total": "{a} += {x}",
 }
 _EXTREMES = {
-    "least": "m = {a}\nif m is None or not m <= {x} and ({x} < m or m != m): {a} = {x}",
-    "greatest": "m = {a}\nif m is None or not m >= {x} and ({x} > m or m != m): {a} = {x}",
+    "least": "$m = {a}\nif $m is None or not $m <= {x} and ({x} < $m or $m != $m): {a} = {x}",
+    "greatest": "$m = {a}\nif $m is None or not $m >= {x} and ({x} > $m or $m != $m): {a} = {x}",
 }
 _ADDS = _NUMBERS | _EXTREMES
 _RESULTS: dict[type, tuple[tuple[str, ...], str]] = {
@@ -937,7 +955,7 @@ class _Source:
     def value(self, field: Field) -> str:
         """The variable for what a field takes of an item."""
         place = self.place(field)
-        return "item" if field is None else f"x{place}"
+        return "$item" if field is None else f"$x{place}"
 
     def takes(self) -> list[str]:
         """The lines that set these variables."""
@@ -945,13 +963,13 @@ class _Source:
         for i, field in enumerate(self.fields):
             if field is None:
                 continue
-            text = f"{self.bind(f'f{i}', plain_selector(field, 'agg', 'field'))}(item)"
+            text = f"${self.bind(f'f{i}', plain_selector(field, 'agg', 'field'))}($item)"
             if not callable(field):
                 key = self.bind(f"k{i}", field)
                 # A name is a key or an attribute, as rivulet.core.callables.selector has it.
-                other = f" if item.__class__ is dict else {text}" if isinstance(field, str) else ""
-                text = f"item[{key}]{other}"
-            lines.append(f"    x{i} = {text}")
+                other = f" if $item.__class__ is dict else {text}" if isinstance(field, str) else ""
+                text = f"$item[${key}]{other}"
+            lines.append(f"$x{i} = {text}")
         return lines
 
     def slot(self, init: str, merge: str) -> int:
@@ -983,8 +1001,8 @@ class _Source:
             for calls, method in ((self.calls, "add"), (self.removals, "remove")):
                 if (bound := _method(aggregator, method)) is not None:
                     call = self.bind(f"{method}{i}", bound)
-                    time = ", t" if hasattr(aggregator, f"{method}_at") else ""
-                    calls.append(f"    a[{slot}] = {call}(a[{slot}], {value}{time})")
+                    time = ", $t" if hasattr(aggregator, f"{method}_at") else ""
+                    calls.append(f"$a[{slot}] = ${call}($a[{slot}], {value}{time})")
             result = f"result{i}(a[{slot}])"
         self.results.append(f"{self.bind(f'n{i}', name)}: {result}")
 
@@ -996,13 +1014,13 @@ class _Source:
         self.lines += ["def init():", f"    return [{', '.join(self.inits)}]"]
         adds = [*takes, *self._updates(), *self.calls]
         if items is not None:
-            adds.append(f"    a[{items}] += 1")
-        self.lines += ["def add(a, item, t):", *adds]
+            adds.append(f"$a[{items}] += 1")
+        self.lines += ["def add(a, item, t):", *_indented(adds)]
         self.lines += ["def merge(a, b):", f"    return [{', '.join(self.merges)}]"]
         self.lines += ["def result(a):", f"    return {{{', '.join(self.results)}}}"]
         self.lines += ["remove = None"]
         if removes:
-            self.lines += ["def remove(a, item, t):", *takes, *self.removals]
+            self.lines += ["def remove(a, item, t):", *_indented([*takes, *self.removals])]
             if items is not None:
                 self.lines.append(f"    a[{items}] -= 1")
         made = self.compiled("init", "add", "merge", "result", "remove")
@@ -1017,11 +1035,11 @@ class _Source:
             lacking: list[str] = []
             for (name, of), slot in self.quantities.items():
                 if of == value:
-                    text = _ADDS[name].format(a=f"a[{slot}]", x=value)
+                    text = _ADDS[name].format(a=f"$a[{slot}]", x=value)
                     (lacking if name == "lacking" else there).extend(text.splitlines())
-            lines += [f"    if {value} is not None:", *(f"        {line}" for line in there)]
+            lines += [f"if {value} is not None:", *(f"    {line}" for line in there)]
             if lacking:
-                lines += ["    else:", *(f"        {line}" for line in lacking)]
+                lines += ["else:", *(f"    {line}" for line in lacking)]
         return lines
 
     def compiled(self, *names: str) -> tuple[Any, ...]:
@@ -1031,6 +1049,11 @@ class _Source:
         made: dict[str, Any] = {}
         exec(compiled("\n".join(lines) + "\n"), made)  # noqa: S102 - our own templates
         return cast("tuple[Any, ...]", made["make"](**self.bound))
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    """The body of a function, under the names as they are."""
+    return [f"    {line.replace('$', '')}" for line in lines]
 
 
 _files = count(1)

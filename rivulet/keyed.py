@@ -46,6 +46,7 @@ class KeyedStream(Generic[K_co, T_co]):
     tap = ops.keyed_tap
     scan = ops.keyed_scan
     stateful_map = ops.keyed_stateful_map
+    agg = ops.keyed_agg
     fold = ops.keyed_fold
     reduce = ops.keyed_reduce
     count = ops.keyed_count

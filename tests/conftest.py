@@ -27,3 +27,10 @@ def pytest_pyfunc_call(pyfuncitem):
     else:
         testing.run(coroutine)
     return True
+
+
+def pytest_collection_modifyitems(items):
+    """Names that are others in each process can't be shared out among several."""
+    for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} has an address in its name: give ids=")

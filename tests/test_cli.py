@@ -3,24 +3,32 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
 import rivulet
-from rivulet import cli
+from rivulet import Window, cli
 from rivulet.demo import data, pipeline
-from rivulet.demo.figures import Delays, Figures, Gaps, as_json
+from rivulet.demo.events import Gap
+from rivulet.demo.figures import Figures, as_json
 
+DELAYS = {"flights": 2, "mean": 10.0, "late": 1, "longest": 25}
+NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
+AN_HOUR = Window("JFK", 1_372_680_000_000_000, 1_372_683_600_000_000, DELAYS)
 FIGURES = Figures(
     flight_rows=3,
     weather_rows=1,
-    departures=Delays(2, 20, 1, 25),
-    wind={"below 8 mph": Delays(2, 20, 1, 25)},
-    rain={"none": Delays(2, 20, 1, 25)},
-    visibility={"10 miles": Delays(2, 20, 1, 25)},
-    airlines={"Some Airline": Delays(2, 20, 1, 25)},
+    departures=DELAYS,
+    wind={"below 8 mph": DELAYS},
+    rain={"none": DELAYS},
+    visibility={"10 miles": DELAYS},
+    airlines={"Some Airline": DELAYS},
+    days={2: {"days": 1, "first": -5.0, "last": 25.0}},
+    busiest_hour={"JFK": AN_HOUR},
+    busiest_60_minutes={"JFK": AN_HOUR},
+    gaps={"JFK": {"gaps": 1, "mean": 7.0, "same_minute": 0, "longest": Gap(7, NOON)}},
     cancelled={"Some Airline": 1},
-    gaps={"JFK": Gaps(1, 7, 0, 7)},
     rejected={"cancelled": 1},
     seconds=0.5,
 )
@@ -76,7 +84,14 @@ def test_the_module_runs_as_the_command_does():
 def test_json_is_all_that_is_printed_when_asked_for(measured, capsys):
     assert cli.main(["demo", "--json"]) == 0
     shown = capsys.readouterr()
-    assert json.loads(shown.out) == json.loads(as_json(FIGURES))
+    written = json.loads(shown.out)
+    assert written == json.loads(as_json(FIGURES))
+    assert written["busiest_hour"]["JFK"] == {
+        "start": "2013-07-01T12:00:00+00:00",
+        "end": "2013-07-01T13:00:00+00:00",
+        **DELAYS,
+    }
+    assert written["gaps"]["JFK"]["longest"] == {"minutes": 7, "since": NOON.isoformat()}
     assert shown.err == ""
 
 

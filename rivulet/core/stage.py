@@ -6,7 +6,7 @@ about the path that items take.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ __all__ = [
     "Expand",
     "Group",
     "Guard",
+    "Lines",
     "Port",
     "Produce",
     "Sharing",
@@ -80,6 +81,21 @@ class Produce:
     guards: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """What the loop does with an item by lines of its own, in place of a call.
+
+    Attributes:
+        text: templates (``string.Template``) of these lines. They may use ``$item``, ``$t`` for its
+            stamp, ``$v0`` and so on for what the selectors gave (None where there is none), and
+            ``$state`` for the cell of the logic. Other names are variables.
+        names: those that aren't, and what they stand for.
+    """
+
+    text: tuple[str, ...]
+    names: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Step:
     """Work on one item at a time, in the loop itself.
@@ -104,6 +120,8 @@ class Step:
         waits: what this stage may wait for, which stages with the same ``signals`` bring.
         replays: this stage may make the source go back, so that items come again.
         quiet: the logic's call gives nothing; outputs come with time and at the end.
+        lines: of a quiet stage, what is done with an item in place of the logic's call, where the
+            logic has a cell.
     """
 
     fn: Callable[..., Any] | None = None
@@ -120,6 +138,7 @@ class Step:
     waits: tuple[object, ...] = ()
     replays: bool = False
     quiet: bool = False
+    lines: Lines | None = None
 
 
 class Apply(Step):

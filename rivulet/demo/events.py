@@ -10,9 +10,14 @@ from typing import NamedTuple, TypeVar
 
 from rivulet.demo.data import Row
 
-__all__ = ["RAIN", "VISIBILITY", "WIND", "Bands", "Departure", "Flight", "Weather"]
+__all__ = ["RAIN", "VISIBILITY", "WIND", "Bands", "Departure", "Flight", "Gap", "Weather"]
 
 T = TypeVar("T")
+
+LATE = 15
+"""From how many minutes on a flight is late."""
+
+MINUTE = timedelta(minutes=1)
 
 HURRICANE = 254
 """The strongest wind that was ever measured, in mph: what is above is an error."""
@@ -24,6 +29,7 @@ class Flight(NamedTuple):
     time: datetime
     origin: str
     carrier: str
+    tail: str
     delay: int
 
     @classmethod
@@ -38,7 +44,7 @@ class Flight(NamedTuple):
         delay = int(row["dep_delay"])
         hour = datetime.fromisoformat(row["time_hour"])
         time = hour + timedelta(minutes=int(row["minute"]) + delay)
-        return cls(time, row["origin"], row["carrier"], delay)
+        return cls(time, row["origin"], row["carrier"], row["tailnum"], delay)
 
 
 class Weather(NamedTuple):
@@ -67,10 +73,15 @@ class Weather(NamedTuple):
 
 
 class Departure(NamedTuple):
-    """A flight with the weather as it was known when it left."""
+    """A flight with the weather at its airport when it left."""
 
     flight: Flight
     weather: Weather | None
+
+    @property
+    def time(self) -> datetime:
+        """When it left."""
+        return self.flight.time
 
     @property
     def airport(self) -> str:
@@ -81,6 +92,35 @@ class Departure(NamedTuple):
     def carrier(self) -> str:
         """The code of its airline."""
         return self.flight.carrier
+
+    @property
+    def plane(self) -> str:
+        """The tail number of the plane."""
+        return self.flight.tail
+
+    @property
+    def delay(self) -> int:
+        """Minutes after its schedule; less than none if it left early."""
+        return self.flight.delay
+
+    @property
+    def late(self) -> bool:
+        """Whether it was late, as official statistics have it."""
+        return self.flight.delay >= LATE
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Gap:
+    """Minutes without a departure, and when they began."""
+
+    minutes: int
+    since: datetime
+
+    @classmethod
+    def between(cls, pair: tuple[Departure, Departure]) -> Gap:
+        """The gap between a departure and the next."""
+        before, after = pair
+        return cls((after.time - before.time) // MINUTE, before.time)
 
 
 @dataclass(frozen=True, slots=True)

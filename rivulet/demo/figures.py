@@ -1,84 +1,75 @@
-"""What is counted, and what comes out at the end."""
+"""What is computed of departures, and everything that comes out at the end."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
-from rivulet.demo.events import Departure
+from rivulet import Window
+from rivulet.aggregators import Count, First, Last, Max, Mean, Sum
+from rivulet.demo.events import Gap
 
-__all__ = ["Delays", "Figures", "Gaps", "as_json"]
+__all__ = ["DAY", "DAYS", "DELAYS", "GAPS", "Figures", "Found", "as_json"]
 
-LATE = 15
-MINUTE = timedelta(minutes=1)
+Found = dict[str, Any]
+"""What aggregators found, by their names."""
 
+DELAYS = {
+    "flights": Count(),
+    "mean": Mean("delay"),
+    "late": Sum("late"),
+    "longest": Max("delay"),
+}
+"""Of some departures, in a group or in a window."""
 
-@dataclass(slots=True)
-class Delays:
-    """Delays of some flights in minutes; one that left early counts as less than none."""
+GAPS = {
+    "gaps": Count(),
+    "mean": Mean("minutes"),
+    "same_minute": Sum(lambda gap: gap.minutes == 0),
+    "longest": Max(),
+}
+"""Of the gaps between departures."""
 
-    flights: int = 0
-    minutes: int = 0
-    late: int = 0
-    longest: int = 0
+DAY = {
+    "flights": Count(),
+    "first": First("delay"),
+    "last": Last("delay"),
+}
+"""Of the departures of a plane in a day."""
 
-    def add(self, departure: Departure) -> Delays:
-        """Count one more; it is late from a quarter of an hour, as in official statistics."""
-        delay = departure.flight.delay
-        self.flights += 1
-        self.minutes += delay
-        self.late += delay >= LATE
-        self.longest = max(self.longest, delay)
-        return self
-
-    @property
-    def mean(self) -> float:
-        """Minutes per flight."""
-        return self.minutes / self.flights
-
-
-@dataclass(slots=True)
-class Gaps:
-    """Minutes between departures; ``since`` is when the longest gap began."""
-
-    gaps: int = 0
-    minutes: int = 0
-    same_minute: int = 0
-    longest: int = 0
-    since: datetime | None = None
-
-    def add(self, pair: tuple[Departure, Departure]) -> Gaps:
-        """Count one more."""
-        before, after = (departure.flight.time for departure in pair)
-        gap = (after - before) // MINUTE
-        self.gaps += 1
-        self.minutes += gap
-        self.same_minute += gap == 0
-        if gap > self.longest:
-            self.longest, self.since = gap, before
-        return self
-
-    @property
-    def mean(self) -> float:
-        """Minutes per gap."""
-        return self.minutes / self.gaps
+DAYS = {
+    "days": Count(),
+    "first": Mean("first"),
+    "last": Mean("last"),
+}
+"""Of such days of all planes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything that was found; airlines and airports by name, bands of weather by label."""
+    """Everything that was found; airlines and airports by name, bands of weather by label.
+
+    Attributes:
+        days: of planes, by how often they left in a day.
+        busiest_hour: of each airport.
+        busiest_60_minutes: the same, beginning at any quarter of an hour.
+        seconds: how long it took.
+    """
 
     flight_rows: int
     weather_rows: int
-    departures: Delays
-    wind: dict[str, Delays]
-    rain: dict[str, Delays]
-    visibility: dict[str, Delays]
-    airlines: dict[str, Delays]
+    departures: Found
+    wind: dict[str, Found]
+    rain: dict[str, Found]
+    visibility: dict[str, Found]
+    airlines: dict[str, Found]
+    days: dict[int, Found]
+    busiest_hour: dict[str, Window[str, Found]]
+    busiest_60_minutes: dict[str, Window[str, Found]]
+    gaps: dict[str, Found]
     cancelled: dict[str, int]
-    gaps: dict[str, Gaps]
     rejected: dict[str, int]
     seconds: float
 
@@ -94,14 +85,19 @@ class Figures:
 
 
 def as_json(figures: Figures) -> str:
-    """All figures, means included."""
+    """All figures."""
     return json.dumps(figures, default=_plain, indent=2)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Figures):
-        table = {field.name: getattr(value, field.name) for field in fields(value)}
-        return table | {"rows_per_second": value.rows_per_second}
-    return asdict(value) | {"mean": value.mean}
+    match value:
+        case datetime():
+            return value.isoformat()
+        case Gap():
+            return asdict(value)
+        case Window():
+            window = cast("Window[str, Found]", value)
+            return {"start": window.start, "end": window.end, **window.value}
+        case _:
+            table = {field.name: getattr(value, field.name) for field in fields(value)}
+            return table | {"rows_per_second": value.rows_per_second}

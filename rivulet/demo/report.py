@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from rivulet.demo.data import Row
-from rivulet.demo.figures import Delays, Figures
-from rivulet.demo.pipeline import measure
+from rivulet.demo.figures import Figures, Found
+from rivulet.demo.pipeline import NEW_YORK, measure
 from rivulet.errors import MissingExtraError
 
 try:
@@ -68,7 +69,14 @@ def show(figures: Figures, console: Console, *, ascii_only: bool = False) -> Non
     """Print the figures as tables."""
     box = Box(str(SIMPLE_HEAD).replace("─", "-"), ascii=True) if ascii_only else SIMPLE_HEAD
     bar = _ascii_bar if ascii_only else _bar
-    tables = _weather(figures, bar), _airlines(figures, bar), _gaps(figures), _rejected(figures)
+    tables = (
+        _weather(figures, bar),
+        _airlines(figures, bar),
+        _days(figures, bar),
+        _busiest(figures),
+        _gaps(figures),
+        _rejected(figures),
+    )
     for table in tables:
         table.box = box
         console.print(table)
@@ -103,29 +111,64 @@ def _weather(figures: Figures, bar: Bar) -> Table:
     )
     _add_delay_columns(table)
     parts = {"Wind": figures.wind, "Rain": figures.rain, "Visibility": figures.visibility}
-    most = max(delays.mean for part in parts.values() for delays in part.values())
+    most = max(found["mean"] for part in parts.values() for found in part.values())
     for name, part in parts.items():
         heading = name
-        for label, delays in part.items():
-            cells = _delay_cells(delays, most, bar)
-            table.add_row(heading, label, f"{delays.flights:,}", *cells)
+        for label, found in part.items():
+            table.add_row(heading, label, f"{found['flights']:,}", *_delay_cells(found, most, bar))
             heading = ""
         table.add_section()
     everything = figures.departures
     cells = _delay_cells(everything, most, bar)
-    table.add_row("All", "", f"{everything.flights:,}", *cells)
+    table.add_row("All", "", f"{everything['flights']:,}", *cells)
     return table
 
 
 def _airlines(figures: Figures, bar: Bar) -> Table:
     table = _table("Delays in minutes by airline", "", "Flights", "Cancelled")
     _add_delay_columns(table)
-    airlines = sorted(figures.airlines.items(), key=lambda item: item[1].mean, reverse=True)
-    most = airlines[0][1].mean
-    for name, delays in airlines:
+    airlines = sorted(figures.airlines.items(), key=lambda item: item[1]["mean"], reverse=True)
+    most = airlines[0][1]["mean"]
+    for name, found in airlines:
         cancelled = figures.cancelled.get(name, 0)
-        cells = _delay_cells(delays, most, bar)
-        table.add_row(name, f"{delays.flights:,}", f"{cancelled:,}", *cells)
+        cells = _delay_cells(found, most, bar)
+        table.add_row(name, f"{found['flights']:,}", f"{cancelled:,}", *cells)
+    return table
+
+
+def _days(figures: Figures, bar: Bar) -> Table:
+    table = _table("Mean delays in a plane's day, in minutes", "Departures", "Days", "First")
+    table.add_column(style="cyan", width=WIDTH)
+    table.add_column("Last", justify="right", no_wrap=True)
+    table.add_column(style="cyan", width=WIDTH)
+    most = max(max(found["first"], found["last"]) for found in figures.days.values())
+    for departures, found in figures.days.items():
+        first, last = found["first"], found["last"]
+        cells = f"{first:.1f}", bar(first / most), f"{last:.1f}", bar(last / most)
+        table.add_row(str(departures), f"{found['days']:,}", *cells)
+    return table
+
+
+def _busiest(figures: Figures) -> Table:
+    title = "Busiest times by airport (New York's time)"
+    table = _table(title, "", "", "from", "Flights", "Mean delay", "Late")
+    for airport in sorted(figures.busiest_hour):
+        heading = airport
+        for name, busiest in (
+            ("hour", figures.busiest_hour),
+            ("60 minutes", figures.busiest_60_minutes),
+        ):
+            window = busiest[airport]
+            found = window.value
+            table.add_row(
+                heading,
+                name,
+                f"{window.start:%Y-%m-%d %H:%M}",
+                f"{found['flights']:,}",
+                f"{found['mean']:.1f}",
+                f"{found['late'] / found['flights']:.1%}",
+            )
+            heading = ""
     return table
 
 
@@ -136,13 +179,14 @@ def _add_delay_columns(table: Table) -> None:
     table.add_column("Longest", justify="right", no_wrap=True)
 
 
-def _delay_cells(delays: Delays, most: float, bar: Bar) -> tuple[str, str, str, str]:
-    late = delays.late / delays.flights
-    return f"{delays.mean:.1f}", bar(delays.mean / most), f"{late:.1%}", f"{delays.longest:,}"
+def _delay_cells(found: Found, most: float, bar: Bar) -> tuple[str, str, str, str]:
+    late = found["late"] / found["flights"]
+    mean, longest = found["mean"], found["longest"]
+    return f"{mean:.1f}", bar(mean / most), f"{late:.1%}", f"{longest:,}"
 
 
 def _bar(share: float) -> str:
-    full, eighths = divmod(round(share * WIDTH * 8), 8)
+    full, eighths = divmod(round(max(0, share) * WIDTH * 8), 8)
     return "█" * full + "▏▎▍▌▋▊▉"[eighths - 1 : eighths]
 
 
@@ -151,16 +195,18 @@ def _ascii_bar(share: float) -> str:
 
 
 def _gaps(figures: Figures) -> Table:
-    title = "Minutes between departures by airport"
+    title = "Minutes between departures by airport (New York's time)"
+    local = ZoneInfo(NEW_YORK)
     table = _table(title, "", "Gaps", "Mean", "Same minute", "Longest", "since")
-    for airport, gaps in sorted(figures.gaps.items()):
+    for airport, found in sorted(figures.gaps.items()):
+        number, longest = found["gaps"], found["longest"]
         table.add_row(
             airport,
-            f"{gaps.gaps:,}",
-            f"{gaps.mean:.2f}",
-            f"{gaps.same_minute / gaps.gaps:.1%}",
-            f"{gaps.longest:,}",
-            f"{gaps.since:%Y-%m-%d %H:%M} UTC" if gaps.since else "",
+            f"{number:,}",
+            f"{found['mean']:.2f}",
+            f"{found['same_minute'] / number:.1%}",
+            f"{longest.minutes:,}",
+            f"{longest.since.astimezone(local):%Y-%m-%d %H:%M}",
         )
     return table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
-from typing import Any, Protocol, cast, final
+from typing import Any, Protocol, cast
 
 from rivulet.core.callables import check_callable
 from rivulet.errors import GraphError, RunError
@@ -26,7 +26,6 @@ class Gate(Protocol):
         ...
 
 
-@final
 class Checkpoint:
     """How far a stream is, how far those are that it depends on, and what to go back to.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from heapq import heappop, heappush
 from typing import Any, Literal
 
 from rivulet.core.logic import Context, Logic
 from rivulet.core.table import Table
 from rivulet.core.time import FOREVER
 from rivulet.joins.rows import InTable, Rows, RowsInMemory
-from rivulet.joins.rule import Rule
+from rivulet.joins.rule import FAR, Rule
 from rivulet.joins.sides import Sides
 from rivulet.joins.waiting import Result, Waiting, same_key, wanted
 from rivulet.windows.aligned import unhashable
@@ -123,17 +122,20 @@ def _anywhere(join: AsOf, rows: Rows) -> Callable[[int, Any, int], Iterable[Resu
 
 def _unkeyed(join: AsOf, rows: RowsInMemory) -> Callable[[int, Any, int], Iterable[Result]]:
     """The hot path of the usual join: backward, in memory, without a key."""
-    add, inner, reach = rows.add, join.inner, join.rule.reach
-    bisect = bisect_right if join.rule.exact else bisect_left
+    add, inner = rows.add, join.inner
+    exact, reach, anywhere = join.rule.exact, join.rule.reach, join.rule.reach == FAR
     times, kept = rows.group(None)
 
     def call(side: int, item: Any, t: int) -> Iterable[Result]:
         if side:
             add(None, t, item)
             return ()
-        i = bisect(times, t) - 1
-        if i >= 0 and t - times[i] <= reach:
-            return (((item, kept[i]), t),)
+        # Read in step, a left item mostly comes after all that the right has.
+        if times and ((last := times[-1]) < t or (exact and last == t)):
+            if anywhere or t - last <= reach:
+                return (((item, kept[-1]), t),)
+        elif (i := bisect_right(times, t if exact else t - 1)) and t - times[i - 1] <= reach:
+            return (((item, kept[i - 1]), t),)
         return () if inner else (((item, None), t),)
 
     return call
@@ -143,9 +145,8 @@ def _keyed(join: AsOf, rows: RowsInMemory) -> Callable[[int, Any, int], Iterable
     """The same with a key."""
     assert join.by is not None
     left_key, right_key = join.by
-    add, find, groups = rows.add, rows.find, rows.groups
-    inner, reach = join.inner, join.rule.reach
-    bisect = bisect_right if join.rule.exact else bisect_left
+    add, find, groups, inner = rows.add, rows.find, rows.groups, join.inner
+    exact, reach, anywhere = join.rule.exact, join.rule.reach, join.rule.reach == FAR
 
     def call(side: int, item: Any, t: int) -> Iterable[Result]:
         if side:
@@ -158,12 +159,27 @@ def _keyed(join: AsOf, rows: RowsInMemory) -> Callable[[int, Any, int], Iterable
             # Nothing is there, or it can't be a key, which is told there.
             find(key, t)
             return () if inner else (((item, None), t),)
-        i = bisect(times, t) - 1
-        if i >= 0 and t - times[i] <= reach:
-            return (((item, kept[i]), t),)
+        if times and ((last := times[-1]) < t or (exact and last == t)):
+            if anywhere or t - last <= reach:
+                return (((item, kept[-1]), t),)
+        elif (i := bisect_right(times, t if exact else t - 1)) and t - times[i - 1] <= reach:
+            return (((item, kept[i - 1]), t),)
         return () if inner else (((item, None), t),)
 
     return call
+
+
+def _hashable(key: Any) -> Any:
+    """A key.
+
+    Raises:
+        TypeError: it can't be one.
+    """
+    try:
+        hash(key)
+    except TypeError:
+        raise unhashable(key) from None
+    return key
 
 
 def _when_passed(join: AsOf, context: Context, rows: Rows) -> Logic:
@@ -171,6 +187,7 @@ def _when_passed(join: AsOf, context: Context, rows: Rows) -> Logic:
     sides, add, find, inner = Sides(gives_up=True), rows.add, rows.find, join.inner
     left_key, right_key = join.by or (same_key, same_key)
     after = 1 if join.rule.exact else 0
+    # In order of time, and of arrival.
     held: list[tuple[int, int, Any, Any]] = []
     number = since_left = 0
 
@@ -182,31 +199,34 @@ def _when_passed(join: AsOf, context: Context, rows: Rows) -> Logic:
             return ()
         number += 1
         since_left = 0
-        key = left_key(item)
-        try:
-            hash(key)
-        except TypeError:
-            raise unhashable(key) from None
+        left = t, number, _hashable(left_key(item)), item
         if t + after <= sides.right:
-            return given(key, item, t)
-        heappush(held, (t, number, key, item))
+            return given((left,))
+        if not held or t >= held[-1][0]:
+            held.append(left)
+        else:
+            insort(held, left)
         return ()
 
-    def given(key: Any, item: Any, t: int) -> Iterable[Result]:
-        found = find(key, t)
-        if found is None:
-            return () if inner else (((item, None), t),)
-        return (((item, found[1]), t),)
+    def given(lefts: Iterable[tuple[int, int, Any, Any]]) -> list[Result]:
+        results: list[Result] = []
+        for t, _, key, item in lefts:
+            found = find(key, t)
+            if found is not None:
+                results.append(((item, found[1]), t))
+            elif not inner:
+                results.append(((item, None), t))
+        return results
 
     def on_mark(side: int, watermark: int) -> Iterable[Result]:
         nonlocal since_left
         sides.told(side, watermark)
         since_left = since_left if side else 0
-        passed = sides.right - after
         results: list[Result] = []
-        while held and held[0][0] <= passed:
-            t, _, key, item = heappop(held)
-            results += given(key, item, t)
+        if held and held[0][0] + after <= sides.right:
+            passed = bisect_left(held, (sides.right - after + 1,))
+            results = given(held[:passed])
+            del held[:passed]
         rows.drop(min(sides.left, held[0][0] if held else FOREVER) - join.grace)
         if sides.has_ended(0) and not held:
             context.end()

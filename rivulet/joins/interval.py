@@ -186,10 +186,8 @@ class _Interval:
         return self._sides.has_ended(side) and late and not self._join.outer[1 - side]
 
     def passes(self, _: int) -> int:
-        """No item that may stay alone is behind the watermark that goes on."""
+        """No item that may stay alone, or be corrected, is behind the watermark that goes on."""
         lowest = self._sides.watermark
-        if self._join.revise:
-            return lowest
         for times, alone in zip(self._times, self._alone, strict=True):
             while times and times[0][1] not in alone:
                 heappop(times)

@@ -38,7 +38,8 @@ class Rule:
         after = bisect_left if self.exact else bisect_right
 
         def backward(times: Sequence[int], t: int) -> int:
-            i = before(times, t) - 1
+            # Mostly it comes after all that there is.
+            i = (len(times) if times and times[-1] < t else before(times, t)) - 1
             return i if i >= 0 and t - times[i] <= reach else -1
 
         def forward(times: Sequence[int], t: int) -> int:

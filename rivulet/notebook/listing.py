@@ -50,7 +50,8 @@ def _legend(planned: Plan, code: Code) -> str:
     lines: list[str] = []
     for node in planned.nodes:
         name = base(planned, node)
-        arguments = node.label.partition("(")[2][:-1]
+        # A label may be several calls, as of a window and what comes of it.
+        arguments = node.label if ")." in node.label else node.label.partition("(")[2][:-1]
         used = any(bound == name or bound.startswith(f"{name}_") for bound in code.names)
         if used and arguments:
             lines.append(f"# {name} = {arguments}\n")

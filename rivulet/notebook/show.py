@@ -5,12 +5,14 @@ Planner and drawing are imported when something is shown, so that ``import rivul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Coroutine, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from rivulet.core.checks import check_choice, check_whole
-from rivulet.core.node import Node, ancestors
-from rivulet.errors import GraphError
+from rivulet.core.node import Node, ancestors, is_endless
+from rivulet.errors import EndlessError, GraphError
 
 if TYPE_CHECKING:
     from rivulet.notebook.timeline import Timeline
@@ -122,18 +124,25 @@ def svg(source: Stream[Any], /) -> str:
     return draw(plan(source.node))
 
 
-async def timeline(source: Stream[Any], /, limit: int | None = 50) -> Timeline:
+def timeline(
+    source: Stream[Any], /, *beside: Stream[Any], limit: int | None = 50
+) -> Coroutine[Any, Any, Timeline]:
     """Run the stream and give what happened in time: as text, marbles, a picture or a table.
 
-    It shows the items in the order in which they came, their times and the watermark, each window
-    with when and why it closed, and the items that were late. What is below runs as ever, its sinks
-    too.
+    It shows the items in the order in which they came, their times and the watermark; each window
+    with when and why it closed; the items that were late; of joins, which items were matched and
+    how far apart they were; of gates, what was held, why and for how long. Lanes are called as the
+    variables of the streams. What is below runs as ever, its sinks too.
 
     Args:
-        limit: how many items of each stamped stream are read; None for all.
+        beside: streams that are run together with this one, such as those that a gate waits for.
+        limit: how many items of each input are read; None for all. Inputs are streams with
+            ``event_time``, and those that have a ``gate`` or a ``beat``; what a join reads on the
+            right as long as the left goes on isn't limited. Without any, it is how many come out.
 
     Raises:
         GraphError: if ``limit`` is less than 1.
+        EndlessError: if it is None, and a stream is known never to end.
 
     Example:
         >>> clicks = Stream.of(1, 3, 2, 11, 4).event_time(lambda t: t, max_delay=1)
@@ -144,7 +153,7 @@ async def timeline(source: Stream[Any], /, limit: int | None = 50) -> Timeline:
           #4  00:00:11  item    11                     watermark 00:00:10
           #5  00:00:09  window  00:00:00-00:00:10 → 3  closed by #4
           #6  00:00:04  item    4                      watermark 00:00:10
-          #7  00:00:04  late    4                      by 0:00:06
+          #7  00:00:04  late    4                      by 6 s, #6
           #8  00:00:19  window  00:00:10-00:00:20 → 1  closed at the end
 
     Source: ours; no other library records this.
@@ -153,7 +162,19 @@ async def timeline(source: Stream[Any], /, limit: int | None = 50) -> Timeline:
 
     if limit is not None:
         check_whole(limit, "timeline", "limit")
-    return await record(source, limit)
+    elif any(is_endless(stream.node) for stream in (source, *beside)):
+        raise EndlessError("what never ends has no timeline: use limit=")
+    return record([source, *beside], limit, _variables(type(source), sys._getframe(1)))
+
+
+def _variables(kind: type[Stream[Any]], frame: FrameType) -> dict[Node, str]:
+    """What streams are called where they are used."""
+    names: dict[Node, str] = {}
+    for scope in (frame.f_locals, frame.f_globals):
+        for name, value in list(scope.items()):
+            if isinstance(value, kind) and not name.startswith("_"):
+                names.setdefault(value.node, name)
+    return names
 
 
 def repr_mimebundle(source: Stream[Any], /, **_: Any) -> dict[str, str]:

@@ -63,11 +63,8 @@ def _spans(window: Duration | Mapping[str, Any]) -> Spans:
     """The windows of a moment."""
     given = dict(window) if isinstance(window, Mapping) else {"tumbling": window}
     for kind, (make, also) in _KINDS.items():
-        if kind in given:
-            value = given.pop(kind)
-            more = {name: given.pop(name) for name in also if name in given}
-            if not given:
-                return make(value, **more)
+        if kind in given and given.keys() <= {kind, *also}:
+            return make(given.pop(kind), **given)
     raise GraphError(
         'join(window) must be a duration, or a dict such as {"hopping": "10m", "every": "1m"}: '
         '"tumbling" with "origin", "hopping" with "every" and "origin", or "calendar" with "tz"; '

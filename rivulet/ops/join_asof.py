@@ -306,8 +306,10 @@ def join_asof(
             match is certain: 0 gives it at once with what has arrived, a duration waits at most
             this long, ``"watermark"`` as long as it takes.
         revise: when a better right item comes later, give ``Revision(old, new)``. ``map``,
-            ``starmap``, ``filter`` and ``flat_map`` apply it to both; other operators refuse it,
-            and a sink has to say ``revisions="new"`` or ``"both"``.
+            ``starmap``, ``filter`` and ``flat_map`` apply it to both, ``scan`` of an aggregator
+            such as ``Sum()`` to its value, and windows by event time take items only when they
+            can't be corrected any more. Other operators refuse it, and a sink has to say
+            ``revisions="new"`` or ``"both"``.
         grace: how long after the right's watermark results can be corrected; and how late a left
             item may be and still find its match.
         retain: how long right items are kept behind the left's watermark. Default: as long as they

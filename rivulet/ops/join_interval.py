@@ -179,7 +179,7 @@ def join_interval(
             a pair, each a plain function, a key or an attribute.
         by: takes the key; only items of equal key match.
         how: ``"inner"``, ``"left"``, ``"right"`` or ``"outer"``.
-        revise: give items without a partner at once and correct them later.
+        revise: give items without a partner at once and correct them later, as in ``join_asof``.
 
     Raises:
         GraphError: at build, if a side has no time, or an argument is wrong.

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from rivulet.aggregators import Aggregating, fused
 from rivulet.core.callables import Selector, check_callable, selector
 from rivulet.core.checks import check_whole
 from rivulet.core.durations import Duration, seconds
@@ -24,7 +25,7 @@ from rivulet.ops.fold import Fold
 from rivulet.ops.map import Map
 from rivulet.ops.pairwise import Pairwise
 from rivulet.ops.reduce import Reduce
-from rivulet.ops.scan import Scan
+from rivulet.ops.scan import scanning
 from rivulet.ops.skip import Skip
 from rivulet.ops.stateful_map import StatefulMap
 from rivulet.ops.take import Take
@@ -118,12 +119,47 @@ def keyed_scan(
 def keyed_scan(
     source: KeyedStream[K, T], fn: Callable[[A, T], Awaitable[A] | A], /, initial: A
 ) -> KeyedStream[K, A]: ...
+@overload
+def keyed_scan(source: KeyedStream[K, Any], fn: Aggregating, /) -> KeyedStream[K, Any]: ...
 def keyed_scan(
-    source: KeyedStream[K, Any], fn: Callable[[Any, Any], Any], /, initial: Any = UNSET
+    source: KeyedStream[K, Any],
+    fn: Callable[[Any, Any], Any] | Aggregating,
+    /,
+    initial: Any = UNSET,
 ) -> KeyedStream[K, Any]:
     """Give the running value of each key, as ``Stream.scan``."""
-    check_callable(fn, "scan", "fn")
-    return source.via(Scan(source.node, fn, initial))
+    return source.via(scanning(source.node, fn, initial))
+
+
+def keyed_agg(
+    source: KeyedStream[K, Any], /, **aggregators: Aggregating
+) -> KeyedStream[K, dict[str, Any]]:
+    """Give a dict of what aggregators make of all items of each key, at the end.
+
+    For results while the stream goes on, use ``window``, or ``scan(aggregator)``.
+
+    Args:
+        aggregators: names of results, and how each comes about. Those that look at time take items
+            in the order in which they come.
+
+    Raises:
+        GraphError: none is given, or one is no aggregator.
+
+    Example:
+        >>> from rivulet.aggregators import Count, Max
+        >>> words = Stream(["ox", "cow", "bee", "ant"])
+        >>> await words.group_by(len).agg(n=Count(), last=Max()).items().collect()
+        [(2, {'n': 1, 'last': 'ox'}), (3, {'n': 3, 'last': 'cow'})]
+    """
+    how = fused(aggregators)
+
+    def fn(state: tuple[int, Any], item: Any) -> tuple[int, Any]:
+        number, kept = state
+        how.add(kept, item, number)
+        return number + 1, kept
+
+    folded = source.via(Fold(source.node, fn, (0, how.init())))
+    return folded.via(Map(folded.node, lambda state: how.result(state[1])))
 
 
 def keyed_fold(

@@ -24,7 +24,7 @@ from rivulet.core.stage import Produce
 from rivulet.core.text import shortened
 from rivulet.errors import GraphError, SourceError
 
-__all__ = ["Source", "node_of"]
+__all__ = ["Source", "node_of", "opened"]
 
 _ENDLESS = (itertools.count, itertools.cycle)
 _SHOWN = (list, tuple, dict, set, frozenset, range, str, bytes)
@@ -68,7 +68,7 @@ class Source(Leaf):
                     f"{_instead(source)}, or a list of its items"
                 )
             self.use.begun = True
-        return _opened(source)
+        return opened(source)
 
     def endless(self, inputs: Sequence[bool]) -> bool:
         source = self.source
@@ -135,7 +135,8 @@ def _is_used_up(source: object) -> bool:
             return False
 
 
-def _opened(source: Any) -> Any:
+def opened(source: Any) -> Any:
+    """What to iterate, or an awaitable of it."""
     if isinstance(source, asyncio.Queue):
         return _from_queue(cast("asyncio.Queue[Any]", source))
     # A future can be iterated as well, but that is no way to read it.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 from rivulet.core.callables import check_callable, is_awaitable, name_of, plain
 from rivulet.core.checks import check_choice, check_whole
 from rivulet.core.durations import Duration, seconds
+from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Channel, Effect, Work
 from rivulet.core.text import shortened
@@ -27,7 +28,11 @@ class ItemSink(Protocol):
     """A sink that says itself how it takes an item, such as a ``Cache``."""
 
     def take_item(self, item: Any, /) -> object:
-        """Take an item; an awaitable is awaited."""
+        """Take an item; an awaitable is awaited.
+
+        One that has to be opened, or may have many items on their way, has ``take_in_run`` too,
+        which makes the logic that takes the items of one run.
+        """
         ...
 
 
@@ -52,6 +57,8 @@ class To(Unary):
     def stage(self) -> Effect | Channel:
         if self.has_revisions and self.revisions == "new":
             return Effect(fn=written(writer(self.sink)))
+        if (make := _maker(self.sink)) is not None:
+            return Effect(make=make, awaits=True)  # it has many on their way by itself
         if self.concurrency == 1:
             return Effect(fn=writer(self.sink))
         work = Work(fn=_passing(writer(self.sink)), concurrency=self.concurrency)
@@ -68,6 +75,11 @@ class To(Unary):
         more = "" if self.concurrency == 1 else f", concurrency={self.concurrency}"
         more += "" if self.revisions is None else f", revisions={self.revisions!r}"
         return f"to({name}{more})"
+
+
+def _maker(sink: Any) -> Callable[[Context], Logic] | None:
+    """What makes the logic of a sink that has to be opened for a run; None for others."""
+    return getattr(sink, "take_in_run", None)
 
 
 def writer(sink: Sink) -> Callable[[Any], object]:
@@ -125,7 +137,8 @@ def to(
     """Put each item into sinks, and give it on.
 
     A sink is a function, sync or async, a list, a set, an ``asyncio.Queue`` or a ``Channel``; a
-    dict or a ``Cache`` takes pairs ``(key, value)``. To look at items on their way, use ``tap``.
+    dict, a ``Cache`` or a ``Topic`` takes pairs ``(key, value)``. To look at items on their way,
+    use ``tap``.
 
     Emits:      each item, when all sinks have taken it.
     Waits:      for each sink in turn, item by item; with ``concurrency=n``, for one of n.
@@ -145,7 +158,7 @@ def to(
     Raises:
         GraphError: at build, if no sink is given, one isn't any of these, or a number is less
             than 1.
-        SinkError: while running, if an item for a dict or a cache is no pair.
+        SinkError: while running, if an item for a dict, a cache or a topic is no pair.
 
     Example:
         >>> rows, last = [], {}

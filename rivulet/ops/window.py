@@ -14,6 +14,7 @@ from rivulet.core.node import Node, Unary, frozen, require_stamps
 from rivulet.core.stage import Expand
 from rivulet.core.text import shortened
 from rivulet.errors import GraphError
+from rivulet.ops.revisions import Settle
 from rivulet.windows.folding import (
     Folding,
     aggregating,
@@ -58,6 +59,7 @@ class Windows(Unary):
             stamps=stamps,
             holds=True,
             quiet=self.spec.quiet,
+            lines=self.spec.lines(self.how, keyed=self.by is not None),
         )
 
     def make(self, context: Context) -> Logic:
@@ -223,16 +225,31 @@ class Windowed(Generic[K_co, T_co]):
         """The items that came when all of their windows were closed, and how late they were.
 
         Raises:
-            GraphError: windows that go by the order of arrival have no late items.
+            GraphError: windows that go by the order of arrival have no late items; or something
+                else becomes of them.
         """
-        if not self._spec.by_time or self._spec.processing:
+        if self._spec.late != "stream":
             raise GraphError(
-                "windows that go by the order in which items come have no late items: .late goes "
-                "with windows by event time"
+                f'window(late="{self._spec.late}") says what becomes of late items: leave it out '
+                f"to have them on .late"
+            )
+        if not self._spec.by_time or self._spec.processing:
+            what = "order in" if not self._spec.by_time else "time at"
+            raise GraphError(
+                f"windows that go by the {what} which items come have no late items: .late goes "
+                f"with windows by event time"
             )
         late = self._stream(Late(self._node, self._spec, self._by, f"{self._text}.late"))
         part = self._item
         return late if part is None else late.map(_late_part(part))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"windows have no {name!r}: say first what is to come of them, with "
+                f".agg(n=Count()), .count(), .collect(), .fold(...) or .apply(...)"
+            )
 
     def __repr__(self) -> str:
         return f"<Windowed {self._text}: say what is to come of it, as in .count()>"
@@ -379,7 +396,9 @@ def window(
     Waits:      never.
     Completes:  when the source does; open windows close then. ``stop()`` gives them as not final.
     State:      what is kept of the items of open windows; of ``sliding``, those items.
-    Time:       event time. The time of a result is the last microsecond in the window.
+    Time:       event time. The time of a result is the last microsecond in the window. Behind a
+                join with ``revise=True`` items come in when they can't be corrected any more, which
+                is before their window closes.
 
     Args:
         tumbling: how long a window is.
@@ -436,14 +455,18 @@ def window(
         require_stamps(source.node, "window")
     _keys(by)
     text = f"window({name!r})" if name else _text_of(locals(), spec)
-    return Windowed(source.node, source.via, spec, by, text)
+    node = source.node
+    if node.has_revisions and spec.by_time and not spec.processing:
+        node = Settle(node, spec.grace)
+    return Windowed(node, source.via, spec, by, text)
 
 
 def _text_of(given: dict[str, Any], spec: Spec) -> str:
-    shown = [spec.kind, "every", "by", "grace", "emit"]
+    usual = {"tz": "UTC", "grace": 0, "late": "stream", "time": "event"}
+    shown = [spec.kind, "every", "by", "origin", "tz", "grace", "emit", "late", "time"]
     parts = [
         f"{name}={_named(given[name]) if callable(given[name]) else shortened(given[name], 40)}"
         for name in shown
-        if given[name] is not None and (name != "grace" or spec.grace)
+        if given[name] is not None and given[name] != usual.get(name)
     ]
     return f"window({', '.join(parts)})"

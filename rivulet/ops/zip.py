@@ -131,7 +131,8 @@ def zip(source: Stream[Any], /, *others: StreamLike[Any], strict: bool = False) 
 
     Emits:      one tuple for each position that all streams have.
     Waits:      for the slowest; the others are read at most 256 items ahead.
-    Completes:  when one of them does and its last item is used.
+    Completes:  when one of them does and its last item is used. Where another has failed in that
+                place, its error is raised.
     State:      one item of each, and those that wait to be read.
     Time:       none; a tuple has the latest of its items' times.
 

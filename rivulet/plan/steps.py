@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from string import Template, digits
 
 from rivulet.core.node import Node
-from rivulet.core.stage import Apply, Channel, Effect, Expand, Group, Stamp, Step, Test, Transform
+from rivulet.core.stage import (
+    Apply,
+    Channel,
+    Effect,
+    Expand,
+    Group,
+    Lines,
+    Stamp,
+    Step,
+    Test,
+    Transform,
+)
 from rivulet.plan.graph import Deliver, Put
 from rivulet.plan.writer import Item, Writer, base
 
@@ -97,15 +109,18 @@ def _target(w: Writer, name: str, item: Item) -> str:
 
 def _arguments(w: Writer, node: Node, stage: Step, item: Item) -> str:
     """The arguments of a stage's call; selectors are called first."""
-    arguments = [f"*{item.x}" if stage.spread else item.x]
-    for number in range(len(stage.select)):
-        name = w.name(node, f"_by{number}")
-        value = w.variable("v")
-        _take_checked(w, name, value, f"{name}({item.x})", node, item.x)
-        arguments.append(value)
+    arguments = [f"*{item.x}" if stage.spread else item.x, *_selected(w, node, stage, item)]
     if stage.stamps in ("own", "need"):
         arguments.append(item.t)
     return ", ".join(arguments)
+
+
+def _selected(w: Writer, node: Node, stage: Step, item: Item) -> Iterator[str]:
+    """The names of what a stage's selectors give."""
+    for number in range(len(stage.select)):
+        name, value = w.name(node, f"_by{number}"), w.variable("v")
+        _take_checked(w, name, value, f"{name}({item.x})", node, item.x)
+        yield value
 
 
 def _called(w: Writer, node: Node, stage: Step, item: Item) -> str:
@@ -253,7 +268,11 @@ def _expand(w: Writer, node: Node, stage: Expand, item: Item) -> None:
         return
     if stage.quiet:
         with _maybe_guarded(w, node, item):
-            w.line(f"{_logic(w, node, item)}({_arguments(w, node, stage, item)})", node, item.x)
+            if stage.lines is None:
+                call = f"{_logic(w, node, item)}({_arguments(w, node, stage, item)})"
+                w.line(call, node, item.x)
+            else:
+                _written_out(w, node, stage, stage.lines, item)
         return
     pair = stage.stamps in ("own", "need")
     out = Item(w.variable(), w.variable("t") if pair else item.t, item.g)
@@ -272,6 +291,22 @@ def _expand(w: Writer, node: Node, stage: Expand, item: Item) -> None:
             _leave_early(w, node)
     if "after" in w.hooks(node):
         w.line(f"{w.name(node, '_after')}()")
+
+
+def _written_out(w: Writer, node: Node, stage: Expand, lines: Lines, item: Item) -> None:
+    """The lines of a stage, under names of this place."""
+    values = _selected(w, node, stage, item)
+    names = {f"v{number}": value for number, value in enumerate(values)}
+    names |= {"item": item.x, "t": item.t, "state": _logic(w, node, item, "_state")}
+    names.setdefault("v0", "None")
+    for line in lines.text:
+        template = Template(line)
+        for name in template.get_identifiers():
+            if name in lines.names:
+                names[name] = w.name(node, f"_{name}")
+            elif name not in names:
+                names[name] = w.variable(name.rstrip(digits))
+        w.line(template.substitute(names), node, item.x)
 
 
 def _expand_by_function(w: Writer, node: Node, stage: Expand, item: Item) -> None:
@@ -383,7 +418,7 @@ def _stamp(w: Writer, node: Node, stage: Stamp, item: Item) -> None:
         w.line(f"{v} = {w.name(node)}({item.x})", node, item.x)
         # Most times are POSIX seconds; whatever else it is, a function finds out.
         w.line(
-            f"{t} = round({v} * 1000000) if {v}.__class__ is float and -1e15 < {v} < 1e15 "
+            f"{t} = round({v} * 1000000) if {v}.__class__ is float and -6e10 < {v} < 2.5e11 "
             f"else {w.name(node, '_micros')}({v})",
             node,
             item.x,

@@ -12,7 +12,7 @@ from rivulet.core.entries import Failure
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Node
 from rivulet.core.stage import Combine, Effect, Group, Guard, Stamp, Step, Transform
-from rivulet.core.time import FOREVER, NEVER, Clock, micros
+from rivulet.core.time import FOREVER, NEVER, Clock, stamper
 from rivulet.plan.graph import Deliver, Plan, Put, Region
 from rivulet.plan.writer import Shape, Writer, base
 from rivulet.run.clocks import SourceClock
@@ -142,6 +142,9 @@ class _Binder:
                 self.shape.modes[base(self.plan, node)] = logic.mode
         elif stage.make is not None:
             self.logic(node, stage.make(self.loop.context(node)))
+        if stage.lines is not None:
+            for name, value in stage.lines.names.items():
+                self.set(f"_{name}", node, value)
         if stage.fn is None:
             return
         self.callable("", node, retried(self.plan, node, stage.fn))
@@ -180,7 +183,7 @@ class _Binder:
 
     def stamp(self, node: Node, stage: Stamp) -> None:
         self.set("", node, stage.ts)
-        self.set("_micros", node, partial(micros, tz=stage.tz))
+        self.set("_micros", node, stamper(stage.tz))
         if stage.partition is not None:
             self.callable("_partition", node, stage.partition)
         clock = self.bound.clocks.get(node)

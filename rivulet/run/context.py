@@ -69,6 +69,18 @@ class StageContext(Context):
     def source(self) -> Any:
         return self._loop.opened
 
+    @property
+    def hands_on(self) -> bool:
+        return bool(self._loop.lanes)
+
+    @property
+    def is_settled(self) -> bool:
+        return self._loop.is_settled
+
+    async def settle(self) -> None:
+        while not self._loop.is_settled:
+            await self._loop.execution.rest()
+
     async def hold(self, event: Event, signals: Collection[object], /) -> bool:
         return await self._loop.hold(self._node, event, signals)
 

@@ -78,6 +78,7 @@ class Execution:
         self._group: asyncio.TaskGroup | None = None
         self._beside: set[asyncio.Task[None]] = set()
         self._common: dict[object, Any] = {}
+        self._resting: asyncio.Future[None] | None = None
         self._signalling: dict[object, list[tuple[str, Loop]]] = {}
         for loop in self.loops:
             for node in loop.region.nodes:
@@ -98,6 +99,7 @@ class Execution:
             if isinstance(stage, Channel | Combine):
                 self.inboxes[node] = self._inbox(node, stage)
                 self.inboxes[node].watched = bool(self._signalling)
+                self.inboxes[node].on_rest = self.rested
         for loop in self.loops:
             inbox = self.inboxes.get(loop.region.root)
             if inbox is not None:
@@ -172,7 +174,7 @@ class Execution:
                     tagged=stage.make is not None,
                     stamped=stamped,
                 )
-                lane.turns = 1 + 2 * self.plan.boundaries(up)
+                lane.turns = 2 + 3 * self.plan.boundaries(up)
                 lane.idle = index in stage.silent
             return inbox
         if stage.work is None:
@@ -186,6 +188,7 @@ class Execution:
             target = self.plan.targets[0]
             limit = AHEAD_OF_READER if self.plan.replayable(target) else 1
             self.outlet = SharedInbox()
+            self.outlet.on_rest = self.rested
             self.outlet.lane("the reader", limit, stamped=self.plan.stamps)
         return self.outlet
 
@@ -199,6 +202,20 @@ class Execution:
         what = described(node, self.plan.numbers[node])
         note(error, f"rivulet: in {what}, on item {shortened(item)}")
         return None
+
+    # Rest
+
+    def rested(self) -> None:
+        """A loop has done with all that it took."""
+        if self._resting is not None:
+            self._resting.set_result(None)
+            self._resting = None
+
+    async def rest(self) -> None:
+        """Wait until some loop has done with all that it took."""
+        if self._resting is None:
+            self._resting = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._resting)
 
     # Running
 

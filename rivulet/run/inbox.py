@@ -150,6 +150,7 @@ class Inbox(ABC):
     Attributes:
         looks: it looks at the clocks of its writers by itself.
         watched: stages of the run wait for each other, so that loops may.
+        on_rest: called when the reader begins to wait, or wants no more.
     """
 
     looks = False
@@ -167,6 +168,7 @@ class Inbox(ABC):
         self.left = False
         self.on_stop: Callable[..., None] | None = None
         self.on_close: Callable[[], Awaitable[None]] | None = None
+        self.on_rest: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._batch: Iterator[Any] = iter(())
         self._getter: asyncio.Future[None] | None = None
@@ -233,6 +235,8 @@ class Inbox(ABC):
                     reader.waits_for_items = self
                     if self.rejoins or self.watched:
                         check_stuck(reader)
+                if self.on_rest is not None:
+                    self.on_rest()
                 await self._getter
             finally:
                 self._getter = None
@@ -240,6 +244,11 @@ class Inbox(ABC):
                     reader.waits_for_items = None
         self._batch = batch
         return batch
+
+    @property
+    def waits(self) -> bool:
+        """Whether the reader has done with all that it took, and waits for more."""
+        return self._getter is not None and not self._getter.done()
 
     def wake(self) -> None:
         """Let the reader look again."""
@@ -256,6 +265,8 @@ class Inbox(ABC):
             lane.wake()
             if lane.on_left is not None and not lane.closed:
                 lane.on_left()
+        if self.on_rest is not None:
+            self.on_rest()
 
     def has_ended(self, lane: Lane) -> bool:
         """Whether the end of a lane has come as far as the reader."""

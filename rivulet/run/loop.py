@@ -146,6 +146,7 @@ class Loop(Party):
     def _finishing(self) -> None:
         """All input was read, by a loop that also sends on what the stages hold."""
         self.finished = True
+        self.execution.rested()
 
     def _changed(self) -> None:
         """The code can be made more special."""
@@ -296,8 +297,31 @@ class Loop(Party):
             self.compile()
         await self._functions["finish"]()
         self.finished = True
+        self.execution.rested()
 
     # Where it is
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the loops below have done with all that this one has handed on.
+
+        One that waits for entries has done with those before.
+        """
+        todo: list[Loop] = [self]
+        seen: set[Inbox] = set()
+        while todo:
+            for lane in todo.pop().lanes.values():
+                inbox = lane.inbox
+                if inbox in seen:
+                    continue
+                seen.add(inbox)
+                reader = cast("Loop | None", inbox.reader)
+                over = inbox.left or (reader is not None and reader.finished)
+                if inbox.busy or not (over or inbox.waits):
+                    return False
+                if reader is not None:
+                    todo.append(reader)
+        return True
 
     @property
     def is_running(self) -> bool:

@@ -121,8 +121,9 @@ class SteppedInbox(Inbox):
 
         def put(x: Any, t: int) -> bool:
             append((index, x, t))
-            if self._getter is not None:
-                self.wake()
+            getter = self._getter
+            if getter is not None and not getter.done():
+                getter.set_result(None)
             return len(entries) >= limit
 
         return put

@@ -9,12 +9,13 @@ from typing import Any
 
 from rivulet.aggregators import compiled
 from rivulet.core.logic import Context, Logic
+from rivulet.core.stage import Lines
 from rivulet.core.time import FOREVER, NEVER, Watermark
 from rivulet.windows.folding import Folding
 from rivulet.windows.spans import Spans
 from rivulet.windows.window import Window
 
-__all__ = ["Aligned", "OnLate", "Result", "unhashable"]
+__all__ = ["Aligned", "OnLate", "Result", "adding", "unhashable"]
 
 Result = tuple[Window[Any, Any], int]
 """A result and its stamp: the last microsecond inside the window."""
@@ -74,15 +75,17 @@ class Aligned:
         self._tz = tz
         self._panes: dict[int, _Pane] = {}
         self._due: list[tuple[int, int]] = []
+        self._last: _Last | None = None
         self._close: Callable[[_Pane, tzinfo], list[Result]] = self._closed
 
-    def logic(self) -> Logic:
-        """What the run calls."""
-        call = self.call
-        if len(list(self._spans(0))) == 1 and not self._updates and self._emit is None:
-            call, self._close = _one_each(self._taking, self._how)
+    def logic(self, *, inline: bool) -> Logic:
+        """What the run calls, or with ``inline`` what its own lines work on."""
+        if inline:
+            self._last = _Last(self._taking, self._how.init)
+            self._close = _closing(self._how)
         return Logic(
-            call=call,
+            call=self.call,
+            cell=self._last,
             on_time=self.on_time,
             on_end=self.on_end,
             deadline=lambda: self._due[0][0] if self._due else FOREVER,
@@ -117,7 +120,7 @@ class Aligned:
         return found
 
     def call(self, item: Any, key: Any, t: int) -> Iterable[Result]:
-        """Where an item is in several windows, or there are results before they close."""
+        """Add an item to its windows."""
         given: list[Result] = []
         for pane in self._taking(item, t):
             state = _state_of(key, pane.kept, self._how.init)
@@ -149,9 +152,14 @@ class Aligned:
                 if watermark < close:
                     given += self._early(pane)
             else:
-                del self._panes[start]
+                self._forget(start)
                 given += self._close(pane, self._tz)
         return given
+
+    def _forget(self, start: int) -> None:
+        del self._panes[start]
+        if self._last is not None:
+            self._last.forget()
 
     def _early(self, pane: _Pane) -> list[Result]:
         changed = [key for key in pane.kept if key in pane.changed]
@@ -196,56 +204,94 @@ class Aligned:
         heapify(self._due)
         if self._due:
             self._clock.call_at(self._due[0][0])
-        self._close(_Pane(0, 0), self._tz)
+        if self._last is not None:
+            self._last.forget()
 
 
-_ONE_EACH = """\
-def make(taking, init, unhashable, Window, {names}):
-    start = end = 0
-    kept = None
-    def call(item, key, t):
-        nonlocal start, end, kept
-        if not start <= t < end:
-            panes = taking(item, t)
-            if not panes:
-                return
-            pane = panes[0]
-            kept, start, end = pane.kept, pane.start, pane.end
-            if not start <= t < end:
-                start = end = 0
+class _Last:
+    """The window that the last item fell into, where the loop itself adds to it.
+
+    Args:
+        taking: gives the windows that take an item.
+        init: what is kept of no items.
+
+    Attributes:
+        start, end: the stretch of time that it is for; nothing, when it isn't known or closed.
+        kept: what is kept of its items for each key.
+    """
+
+    __slots__ = ("_before", "_init", "_pane", "_taking", "end", "kept", "start")
+
+    def __init__(self, taking: Callable[[Any, int], list[_Pane]], init: Callable[[], Any]) -> None:
+        self._taking = taking
+        self._init = init
+        self.forget()
+
+    def forget(self) -> None:
+        """Know no window: one was closed."""
+        self._pane = self._before = _Pane(0, 0)
+        self.start = self.end = 0
+        self.kept = self._pane.kept
+
+    def new(self, item: Any, key: Any, t: int) -> Any:
+        """What is kept for a new key, or in another window; None for a late item."""
+        if not self.start <= t < self.end:
+            pane = self._before
+            # Where items come out of order, they go back and forth between two.
+            if not pane.start <= t < pane.end:
+                found = self._taking(item, t)
+                if not found:
+                    return None
+                pane = found[0]
+                if not pane.start <= t < pane.end:
+                    return _state_of(key, pane.kept, self._init)
+            self._before, self._pane = self._pane, pane
+            self.start, self.end, self.kept = pane.start, pane.end, pane.kept
         try:
-            a = kept.get(key)
+            state = self.kept.get(key)
         except TypeError:
             raise unhashable(key) from None
-        if a is None:
-            a = kept[key] = init()
-{lines}
+        if state is None:
+            state = self.kept[key] = self._init()
+        return state
+
+
+# The window of the last item is in most cases that of the next.
+_FINDING = "$a = $state.kept.get($v0) if $state.start <= $t < $state.end else None"
+_ADDING = (
+    "if $a is None: $a = $state.new($item, $v0, $t)",
+    "if $a is not None:",
+)
+_CLOSING = """\
+def make(Window, {names}):
     def close(pane, tz):
-        nonlocal start, end
-        start = end = 0
         first, last = pane.start, pane.end
         stamp = last - 1
         return [
             (Window(key, first, last, {value}, 0, True, tz), stamp)
             for key, a in pane.kept.items()
         ]
-    return call, close
+    return close
 """
 
 
-def _one_each(
-    taking: Callable[[Any, int], list[_Pane]], how: Folding
-) -> tuple[Callable[[Any, Any, int], Any], Callable[[_Pane, tzinfo], list[Result]]]:
-    """The hot path where an item is in one window, whose result comes when it closes.
+def adding(how: Folding, *, keyed: bool) -> Lines:
+    """What the loop does with an item that is in one window, whose result comes when it closes."""
+    finding = [_FINDING]
+    if keyed:
+        finding = [f"try: {_FINDING}", "except TypeError: raise $unhashable($v0) from None"]
+    return Lines(
+        text=(*finding, *_ADDING, *(f"    {line}" for line in how.lines)),
+        names={"unhashable": unhashable, **how.names},
+    )
 
-    It is compiled, so that what is done with an item costs no call. Gives also a function that
-    closes a window.
-    """
-    lines = "\n".join(f"    {line}" for line in how.lines)
-    text = _ONE_EACH.format(names=", ".join(how.names), lines=lines, value=how.value)
+
+def _closing(how: Folding) -> Callable[[_Pane, tzinfo], list[Result]]:
+    """A function that gives the results of a window, compiled so that each costs no call."""
     made: dict[str, Any] = {}
+    text = _CLOSING.format(names=", ".join(how.names), value=how.value)
     exec(compiled(text), made)  # noqa: S102 - a template, and those of the aggregators
-    return made["make"](taking, how.init, unhashable, Window, **how.names)
+    return made["make"](Window, **how.names)
 
 
 def _state_of(key: Any, kept: dict[Any, Any], init: Callable[[], Any]) -> Any:

@@ -100,8 +100,8 @@ def folded(key: Any, items: Iterable[_Timed], how: Folding, *, tz: tzinfo, final
     """The result of some items."""
     kept = how.init()
     stamps: list[int] = []
-    for item, t in items:
-        how.add(kept, item, 0 if t is None else t)
+    for place, (item, t) in enumerate(items):
+        how.add(kept, item, place if t is None else t)
         if t is not None:
             stamps.append(t)
     value = how.result(kept)

@@ -27,7 +27,7 @@ class Folding:
         parts: the same as aggregators, for sliding windows.
         after: the value, from the results of these; None if it is they.
         take: the part of an item that all of this is about; None if it is the whole.
-        lines: the source of ``add``, over ``a``, ``item`` and ``t``.
+        lines: the source of ``add``, as templates over ``$a``, ``$item`` and ``$t``.
         value: the source of ``result``, over ``a``.
         names: what the names in these stand for.
     """
@@ -103,7 +103,7 @@ def folding(
         result=itemgetter(0),
         parts={"items": Collect()},
         after=lambda found: reduce(fn, found["items"], make()),
-        lines=("    a[0] = fn(a[0], item)",),
+        lines=("$a[0] = $fn($a[0], $item)",),
         value="a[0]",
         names={"fn": fn},
     )
@@ -120,7 +120,7 @@ def of_part(how: Folding, take: Callable[[Any], Any]) -> Folding:
         how,
         add=add_part,
         take=take,
-        lines=("    item = take(item)", *how.lines),
+        lines=("$part = $take($item)", *(line.replace("$item", "$part") for line in how.lines)),
         names={"take": take, **how.names},
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from datetime import tzinfo
 from heapq import heappop, heappush
 from operator import attrgetter
@@ -221,7 +222,7 @@ class Sessions:
     def snapshot(self) -> Any:
         """The state as plain data."""
         return [
-            (s.number, s.key, s.start, s.last, s.kept, s.given, s.due)
+            (s.number, s.key, s.start, s.last, deepcopy(s.kept), s.given, s.due)
             for own in self._by_key.values()
             for s in own
         ]
@@ -231,7 +232,7 @@ class Sessions:
         self._by_key.clear()
         self._due.clear()
         for number, key, start, last, kept, given, due in saved:
-            session = _Session(number, key, start, kept)
+            session = _Session(number, key, start, deepcopy(kept))
             self._begun = max(self._begun, number)
             session.last, session.given = last, given
             self._by_key.setdefault(key, []).append(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
@@ -47,22 +48,36 @@ def calendar(unit: str, tz: tzinfo) -> Spans:
     def spans(t: int) -> tuple[tuple[int, int]]:
         nonlocal start, end
         if not start <= t < end:
-            local = (_EPOCH + timedelta(microseconds=t)).astimezone(tz)
             if unit == "hour":
-                start = t - (t + _offset(local)) % _HOUR
-                end = start + _HOUR
+                start, end = _hour(t, tz)
             else:
-                first = _first(unit, local)
+                first = _first(unit, _local(t, tz))
                 start, end = micros(first, tz), micros(_next(unit, first), tz)
         return ((start, end),)
 
     return spans
 
 
-def _offset(local: datetime) -> int:
-    offset = local.utcoffset()
+def _local(t: int, tz: tzinfo) -> datetime:
+    return (_EPOCH + timedelta(microseconds=t)).astimezone(tz)
+
+
+def _offset(t: int, tz: tzinfo) -> int:
+    offset = _local(t, tz).utcoffset()
     assert offset is not None
     return offset // timedelta(microseconds=1)
+
+
+def _hour(t: int, tz: tzinfo) -> tuple[int, int]:
+    """The hour that a moment is in; clocks that change by less than an hour cut one short."""
+    offset = _offset(t, tz)
+    start = t - (t + offset) % _HOUR
+    end = start + _HOUR
+    if _offset(start, tz) != offset:
+        start += bisect(range(start, t), False, key=lambda at: _offset(at, tz) == offset)
+    if _offset(end - 1, tz) != offset:
+        end = t + bisect(range(t, end), False, key=lambda at: _offset(at, tz) != offset)
+    return start, end
 
 
 def _first(unit: str, local: datetime) -> datetime:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from rivulet.core.callables import check_callable
+from rivulet.core.callables import check_callable, mode_of
 from rivulet.core.checks import check_choice, check_whole
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
+from rivulet.core.stage import Lines
 from rivulet.core.text import shortened
 from rivulet.core.time import FOREVER, SECOND, Watermark, micros, zone
 from rivulet.errors import GraphError, SourceError
-from rivulet.windows.aligned import Aligned
+from rivulet.windows.aligned import Aligned, adding
 from rivulet.windows.arrival import counted, while_holds
 from rivulet.windows.folding import Folding, counting, required_merge
 from rivulet.windows.sessions import Sessions
@@ -90,10 +91,21 @@ class Spec:
         if self.kind == "session" and self.predicate is None:
             required_merge(how)
 
+    @property
+    def inline(self) -> bool:
+        """Whether the loop itself adds items: each is in one window, which gives one result."""
+        one_each = self.kind in ("tumbling", "calendar")
+        return one_each and self.emit == "close" and not self.processing
+
+    def lines(self, how: Folding, *, keyed: bool) -> Lines | None:
+        """What the loop does with an item, if it is the loop that adds items."""
+        return adding(how, keyed=keyed) if self.inline else None
+
     def make(self, context: Context, how: Folding) -> Logic:
         """The state of one run, called with an item, its key and its time."""
         if not self.processing or not self.by_time:
-            return self._logic(context, context.clock, how, _Late(self, context.clock))
+            late = _Late(self, context.clock)
+            return self._logic(context, context.clock, how, late, inline=self.inline)
         return _by_wall_clock(self, context, how)
 
     def make_late(self, context: Context) -> Logic:
@@ -123,7 +135,15 @@ class Spec:
             restore=logic.restore,
         )
 
-    def _logic(self, context: Context, clock: Watermark, how: Folding, late: _Late) -> Logic:
+    def _logic(
+        self,
+        context: Context,
+        clock: Watermark,
+        how: Folding,
+        late: _Late,
+        *,
+        inline: bool = False,
+    ) -> Logic:
         if self.kind == "count":
             return counted(context, self.size, self.every, how, tz=self.tz)
         if self.predicate is not None:
@@ -162,7 +182,7 @@ class Spec:
                 emit=self.emit if isinstance(self.emit, int) else None,
                 updates=self.emit == "update",
                 tz=self.tz,
-            ).logic()
+            ).logic(inline=inline)
         logic.late = lambda: late.count
         return logic
 
@@ -292,6 +312,11 @@ def spec_of(
         check_choice(calendar, "window", "calendar", CALENDAR)
     elif callable(session):
         check_callable(session, "window", "session")
+        if mode_of(session) == "async":
+            raise GraphError(
+                "window(session) must be a plain function of two items: put .map(...) before it to "
+                "await"
+            )
         predicate = session
     else:
         size = step = _micros(given[kind], f"window({kind})")
@@ -333,7 +358,10 @@ def spec_of(
 
 
 def _micros(value: Any, name: str) -> int:
-    return max(1, round(seconds(value, name) * SECOND))
+    found = round(seconds(value, name) * SECOND)
+    if not found:
+        raise GraphError(f"{name} must be at least a microsecond, not {value!r}")
+    return found
 
 
 def _origin(origin: datetime | float | None, tz: tzinfo) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rivulet
@@ -21,6 +21,7 @@ from rivulet.core.node import Unary, require_stamps
 from rivulet.core.stage import Expand
 from rivulet.core.time import FOREVER, SECOND
 from rivulet.testing import Recorder, marbles, stamps
+from tests.examples import examples
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +125,7 @@ def stamped(rows, waits, delay=3):
     return source.event_time(lambda row: row[1], max_delay=delay).map(lambda row: row[0])
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(200)
 @given(
     arrivals(),
     st.lists(st.sampled_from(list(KEEPING)), max_size=3),
@@ -149,7 +150,7 @@ def test_windows_don_t_depend_on_the_order_of_arrival_wherever_the_graph_is_cut(
     assert not late
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(125)
 @given(arrivals(), st.sampled_from(list(KEEPING)), st.sampled_from(list(KEEPING)), st.booleans())
 def test_windows_after_windows_never_call_their_own_input_late(rows, first, second, waits):
     late = []
@@ -170,7 +171,7 @@ def test_windows_after_windows_never_call_their_own_input_late(rows, first, seco
     assert not late
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(125)
 @given(arrivals(), arrivals(), st.sampled_from(list(KEEPING)), st.booleans(), st.booleans())
 def test_a_merge_goes_by_the_slower_of_its_clocks(left, right, path, a, b):
     late = []
@@ -189,7 +190,7 @@ def test_a_merge_goes_by_the_slower_of_its_clocks(left, right, path, a, b):
     assert not late
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(75)
 @given(st.lists(st.integers(0, 30), max_size=15), st.integers(0, 4))
 def test_an_item_is_late_when_the_watermark_is_at_the_end_of_its_window(times, delay):
     rows = [(f"i{i}", t) for i, t in enumerate(times)]

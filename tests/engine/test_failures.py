@@ -6,12 +6,13 @@ import asyncio
 import itertools
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rivulet
 from rivulet import GraphError, SourceError, StrayAwaitableError, Stream, maybe_async
 from rivulet.testing import RecordingSource, assert_closed, run
+from tests.examples import examples
 
 
 class Boom(Exception):
@@ -84,7 +85,7 @@ async def passing(items):
         yield item
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(200)
 @given(
     st.sampled_from(list(FAILING)),
     st.sampled_from(KINDS),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rivulet
 from rivulet import Stream, StuckError, testing
 from rivulet.errors import BufferFullError
+from tests.examples import examples
 
 
 class Boom(Exception):
@@ -184,7 +185,7 @@ async def test_a_failure_that_nobody_wants_any_more_lets_its_source_go():
     testing.assert_closed()
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(500)
 @given(
     graphs(),
     st.sampled_from(["run", "iterate", "leave", "stop", "drain", "cancel", "pause"]),

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 
 import asyncstdlib
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rivulet
 from rivulet import Stream, testing
+from tests.examples import examples
 
 KINDS = ("plain", "async", "ready", "coroutine")
 
@@ -259,7 +260,7 @@ async def suspending(rows):
         yield x
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(375)
 @given(st.lists(st.integers(0, 9), max_size=8), spec(3), st.booleans())
 def test_side_effects_come_in_the_order_of_a_hand_written_loop(rows, branches, waits):
     if not branches:

@@ -10,10 +10,11 @@ from typing import Any
 
 import aiostream
 import asyncstdlib
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rivulet import Stream, maybe_async, testing
+from tests.examples import examples
 
 
 @dataclass(frozen=True)
@@ -348,7 +349,7 @@ def expected(rows, chain):
     return rows
 
 
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(750)
 @given(
     rows, chains, st.sampled_from(list(SOURCES)), st.sampled_from(list(WAYS)), st.integers(0, 63)
 )
@@ -363,7 +364,7 @@ def test_a_random_chain_equals_itertools_on_lists_in_every_way_of_running_it(
     assert testing.run(main()) == expected(rows, chain)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(100)
 @given(
     rows,
     st.lists(st.sampled_from(list(OPS)), min_size=1, max_size=3),

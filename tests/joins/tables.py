@@ -37,8 +37,32 @@ def rows(draw, side, most, keys, delay):
     return [(draw(pauses), Row(f"{side}{n}", keys_of[i], times[i])) for n, i in enumerate(order)]
 
 
-def stream(arrivals, *, waits=True, delay=DELAY):
-    """A stream of one side."""
+def stream(arrivals, *, waits=True, delay=DELAY, way="one"):
+    """A stream of one side: of one source, of two, or of one with partitions.
+
+    Partitions have all spoken before.
+    """
+
+    def when(row):
+        return row.at
+
+    match way:
+        case "merge":
+            one, other = (stream(arrivals[i::2], waits=waits, delay=delay) for i in (0, 1))
+            return one.merge(other)
+        case "partitions":
+            begin = [(0, Row(part, None, -(10**6))) for part in ("0", "1")]
+            source = source_of([*begin, *arrivals], waits=waits)
+            stamped = source.event_time(
+                when, max_delay=delay, partition=lambda row: int(row.name[-1]) % 2
+            )
+            return stamped.filter(lambda row: row.key is not None)
+        case _:
+            return source_of(arrivals, waits=waits).event_time(when, max_delay=delay)
+
+
+def source_of(arrivals, *, waits):
+    """A stream of rows that have no time yet."""
 
     async def spaced():
         for pause, row in arrivals:
@@ -46,8 +70,7 @@ def stream(arrivals, *, waits=True, delay=DELAY):
                 await asyncio.sleep(pause)
             yield row
 
-    source = Stream(spaced) if waits else Stream([row for _, row in arrivals])
-    return source.event_time(lambda row: row.at, max_delay=delay)
+    return Stream(spaced) if waits else Stream([row for _, row in arrivals])
 
 
 def whole(arrivals):

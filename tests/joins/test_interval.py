@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rivulet import testing
@@ -15,13 +15,12 @@ from rivulet.joins.interval import Interval
 from rivulet.testing import assert_closed
 from tests.joins.by_hand import ByHand, check_resuming, check_watermarks, steps
 from tests.joins.tables import bag, corrected, interval, sides, stream, whole
+from tests.windows.oracle import tries
 
 HOW = ["inner", "left", "right", "outer"]
 
-usual = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-
-@settings(usual, max_examples=500)
+@tries(250)
 @given(
     sides(),
     st.integers(0, 4),
@@ -58,14 +57,14 @@ joins = st.builds(
 )
 
 
-@settings(usual, max_examples=400)
+@tries(200)
 @given(joins, steps(), st.data())
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(join, given_steps, data):
     cut = data.draw(st.integers(0, len(given_steps)))
     check_resuming(join, given_steps, cut, lambda state: pickle.loads(pickle.dumps(state)))
 
 
-@settings(usual, max_examples=400)
+@tries(200)
 @given(joins, steps())
 def test_no_result_is_behind_the_watermark_that_was_passed_on(join, given_steps):
     check_watermarks(join, given_steps)

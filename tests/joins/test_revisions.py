@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rivulet import GONE, Cache, GraphError, Revision, Stream, maybe_async
+from rivulet.aggregators import Count, Counts, Max, Mean, Quantile, Sum
+from rivulet.core.time import FOREVER, NEVER, Clock
+from rivulet.ops.revisions import Settle
 from rivulet.testing import marbles, stamps
 from tests.ops.cases import KINDS
 
@@ -96,6 +102,104 @@ async def test_flat_map_puts_results_in_the_place_of_others_one_by_one(kind, opt
     ]  # fmt: skip
 
 
+async def test_a_running_sum_takes_corrections_in():
+    numbers = revised().map(number)
+    sums = numbers.scan(Sum())
+    assert not sums.node.has_revisions
+    assert await sums.collect() == [0, 0, 5, 10, 13, 16]
+    # Of the two that were 5 nothing is left once they are 8.
+    assert await numbers.filter(lambda n: n < 8).scan(Sum()).collect() == [0, 0, 5, 10, 5, 0]
+    assert await numbers.scan(Count()).collect() == [1, 2, 2, 2, 2, 2]
+    assert await numbers.scan(Mean()).collect() == [0, 0, 2.5, 5, 6.5, 8]
+    rows = numbers.map(lambda n: {"n": n or None})
+    assert await rows.scan(Sum("n")).collect() == [0, 0, 5, 10, 13, 16]
+    assert await rows.scan(Mean("n")).collect() == [None, None, 5, 5, 6.5, 8]
+    assert (await numbers.scan(Counts()).collect())[-2:] == [{5: 1, 8: 1}, {8: 2}]
+    assert (await numbers.scan(Quantile(q=0)).collect())[-2:] == [5, 8]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12), st.data())
+def test_a_running_value_with_corrections_can_be_resumed(rows, data):
+    up = revised().map(number)
+    cut = data.draw(st.integers(0, len(rows)))
+    for aggregator in Sum(), Mean(), Counts(), Quantile():
+        stage = up.scan(aggregator).node.stage()
+        given, items = [], []
+        for value, old in rows:
+            items.append(Revision(given[old], value) if old < len(given) else value)
+            given[min(old, len(given)) : old + 1] = [value]
+        whole, parts = stage.make(None), stage.make(None)
+        for i, item in enumerate(items):
+            if i == cut:
+                state, parts = pickle.loads(pickle.dumps(parts.snapshot())), stage.make(None)
+                parts.restore(state)
+            results = []
+            for logic in whole, parts:
+                logic.cell[0], result = stage.fn(logic.cell[0], item)
+                results.append(result)
+            assert results[0] == results[1]
+
+
+async def test_windows_take_items_when_they_can_t_be_corrected_any_more():
+    numbers = revised().map(number)
+    windows = numbers.window(tumbling=2)
+    assert [w.value for w in await windows.collect().collect()] == [[8], [8]]
+    assert await windows.late.collect() == []
+    updates = numbers.window(tumbling=5, emit="update").agg(sum=Sum())
+    assert [w.value["sum"] for w in await updates.collect()] == [8, 16, 16]
+    kept = numbers.filter(lambda n: n < 8).window(sliding=1, emit="close").count()
+    assert await kept.collect() == []
+
+
+async def test_a_correction_that_comes_too_late_for_windows_is_counted():
+    node = Settle(Stream.of().event_time(0).node)
+    clock = Clock(0)
+    logic = node.make(SimpleNamespace(clock=clock))
+    clock.top = 10
+    assert logic.call("at once", 9) == (("at once", 9),)
+    assert logic.call("kept", 10) == ()
+    assert logic.deadline() == 11
+    assert logic.call(Revision("at once", "better"), 9) == ()
+    assert logic.late() == 1
+    assert logic.call(Revision("kept", "better"), 10) == ()
+    assert (logic.late(), list(logic.on_time(10)), list(logic.on_time(11))) == (
+        1, [], [("better", 10)],
+    )  # fmt: skip
+    assert logic.deadline() == FOREVER
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.booleans())), st.data())
+def test_items_that_wait_to_be_settled_can_be_saved(rows, data):
+    node = Settle(Stream.of().event_time(0).node, 2)
+
+    def made(top):
+        clock = Clock(1)
+        clock.top = top
+        return clock, node.make(SimpleNamespace(clock=clock))
+
+    def put(clock, logic, row, n):
+        t, old, corrects = row
+        given = []
+        if t > clock.top:
+            given += logic.on_time(t - 1)
+            clock.top = t
+        item = Revision(n - old, n if old % 2 else GONE) if corrects else n
+        return [*given, *logic.call(item, t)]
+
+    cut = data.draw(st.integers(0, len(rows)))
+    clock, logic = made(NEVER)
+    for n, row in enumerate(rows[:cut]):
+        put(clock, logic, row, n)
+    again, resumed = made(clock.top)
+    resumed.restore(pickle.loads(pickle.dumps(logic.snapshot())))
+    assert resumed.deadline() == logic.deadline()
+    assert again.due <= logic.deadline() + 1
+    for n, row in enumerate(rows[cut:], cut):
+        assert put(clock, logic, row, n) == put(again, resumed, row, n)
+    assert list(logic.on_end()) == list(resumed.on_end())
+    assert logic.late() == resumed.late()
+
+
 async def test_failures_are_handled_below():
     def fails(pair):
         if pair[1] == 8:
@@ -153,6 +257,10 @@ async def test_a_sink_may_be_async_a_cache_or_a_kind_of_both():
         lambda s: s.starmap(str, concurrency=2, ordered=False),
         lambda s: s.flat_map(list, concurrency=2, ordered=False),
         lambda s: s.scan(max),
+        lambda s: s.scan(Max()),
+        lambda s: s.window(count=2).count(),
+        lambda s: s.window(session=lambda a, b: a < b).count(),
+        lambda s: s.window(tumbling=3, time="processing").count(),
         lambda s: s.take(3),
         lambda s: s.distinct(),
         lambda s: s.batch(3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rivulet import testing
@@ -14,6 +14,7 @@ from rivulet.testing import assert_closed, stamps
 from rivulet.windows.spans import hopping, tumbling
 from tests.joins.by_hand import ByHand, check_resuming, check_watermarks, steps
 from tests.joins.tables import bag, in_windows, sides, stream, whole
+from tests.windows.oracle import tries
 
 HOW = ["inner", "left", "right", "outer"]
 WINDOWS = [
@@ -23,10 +24,8 @@ WINDOWS = [
     ({"hopping": "7s", "every": "3s"}, hopping(7, 3)),
 ]
 
-usual = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-
-@settings(usual, max_examples=400)
+@tries(200)
 @given(
     sides(),
     st.sampled_from(WINDOWS),
@@ -61,14 +60,14 @@ joins = st.builds(
 )
 
 
-@settings(usual, max_examples=400)
+@tries(200)
 @given(joins, steps(), st.data())
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(join, given_steps, data):
     cut = data.draw(st.integers(0, len(given_steps)))
     check_resuming(join, given_steps, cut, lambda state: pickle.loads(pickle.dumps(state)))
 
 
-@settings(usual, max_examples=400)
+@tries(200)
 @given(joins, steps())
 def test_no_result_is_behind_the_watermark_that_was_passed_on(join, given_steps):
     check_watermarks(join, given_steps)

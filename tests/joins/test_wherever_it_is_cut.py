@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rivulet import testing
 from rivulet.testing import assert_closed
 from tests.joins.tables import asof, bag, in_windows, interval, sides, stream, whole
-
-usual = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from tests.windows.oracle import tries
 
 
 async def slowly(x):
@@ -65,7 +64,7 @@ def seen(name, pairs):
     return bag(pairs)
 
 
-@settings(usual, max_examples=400)
+@tries(200)
 @given(sides(), st.sampled_from(list(JOINS)), paths, paths, st.tuples(st.booleans(), st.booleans()))
 def test_a_join_of_what_comes_through_boundaries(both, name, one, other, waits):
     join, oracle = JOINS[name]
@@ -79,7 +78,7 @@ def test_a_join_of_what_comes_through_boundaries(both, name, one, other, waits):
     assert seen(name, testing.run(main())) == seen(name, oracle(*map(whole, both)))
 
 
-@settings(usual, max_examples=400)
+@tries(200)
 @given(sides(most=6), st.sampled_from(list(JOINS)), paths, st.booleans())
 def test_a_join_of_one_source_with_itself(both, name, path, waits):
     rows, join, oracle = whole(both[0]), *JOINS[name]
@@ -93,7 +92,7 @@ def test_a_join_of_one_source_with_itself(both, name, path, waits):
     assert seen(name, testing.run(main())) == seen(name, oracle(rows, rows))
 
 
-@settings(usual, max_examples=400)
+@tries(200)
 @given(sides(), st.sampled_from(list(JOINS)), paths, st.booleans())
 def test_windows_after_a_join_never_call_its_results_late(both, name, path, waits):
     join, oracle = JOINS[name]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import rivulet
 from rivulet import GraphError, Stream, testing
+from rivulet.aggregators import Collect, Count, Sum
 from rivulet.testing import Recorder, RecordingSource, assert_closed, marbles, stamps, timed
 
 SECOND_OF = itemgetter(1)
@@ -35,6 +36,8 @@ OPERATORS = {
     "scan": (lambda g: g.scan(add), lambda xs: list(accumulate(xs))),
     "scan initial": (lambda g: g.scan(add, 5), lambda xs: list(accumulate(xs, initial=5))[1:]),
     "fold": (lambda g: g.fold(add, 5), lambda xs: [sum(xs, 5)] if xs else []),
+    "agg": (lambda g: g.agg(n=Count(), all=Collect()), lambda xs: [{"n": len(xs), "all": xs}] if xs else []),
+    "scan aggregator": (lambda g: g.scan(Sum()), lambda xs: list(accumulate(xs))),
     "reduce": (lambda g: g.reduce(add), lambda xs: [reduce(add, xs)] if xs else []),
     "count": (lambda g: g.count(), lambda xs: [len(xs)] if xs else []),
     "stateful_map": (lambda g: g.stateful_map(count_up, 0), lambda xs: list(enumerate(xs))),

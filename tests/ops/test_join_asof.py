@@ -27,6 +27,10 @@ def itself(x):
     return x
 
 
+async def echo(x):
+    return x
+
+
 def pairs(rows):
     return [(left["at"], right and right["at"]) for left, right in rows]
 
@@ -361,11 +365,20 @@ async def test_one_source_on_both_sides():
     ],
 )
 async def test_sides_that_need_not_wait_are_read_in_step_wherever_they_are_cut(path):
-    right = path(Stream(range(0, 9000, 7)).event_time(itself))
+    right = path(Stream(range(0, 4500, 7)).event_time(itself))
     there = await right.collect()
-    for left in Stream(range(9000)), Stream(range(9000)).buffer(1), Stream(iter(range(9000))):
+    for left in Stream(range(4500)), Stream(range(4500)).buffer(1), Stream(iter(range(4500))):
         rows = await left.join_asof(right, on=itself).collect()
-        assert rows == [(n, max(x for x in there if x <= n)) for n in range(0, 9000)]
+        assert rows == [(n, max(x for x in there if x <= n)) for n in range(0, 4500)]
+
+
+@pytest.mark.parametrize("make", [list, iter, lambda items: lambda: iter(items)])
+@pytest.mark.parametrize("path", [itself, lambda s: s.buffer(3), lambda s: s.map(echo)])
+async def test_so_are_a_side_of_many_items_and_one_of_few(path, make):
+    few, many = range(0, 4500, 30), range(4500)
+    sides = [path(Stream(make(side)).event_time(itself)) for side in (few, many)]
+    rows = await sides[0].join_asof(sides[1]).collect()
+    assert rows == [(n, n) for n in few]
 
 
 @pytest.mark.parametrize("make", [iter, lambda items: lambda: paced(items, 0)])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rivulet import GraphError, Stream, testing
+from rivulet.core.time import NEVER, Clock
 from rivulet.testing import RecordingSource, assert_closed
 from tests.windows.oracle import DELAY, EVENTS, arrivals, timed
 
@@ -46,6 +49,36 @@ def test_what_comes_after_it_sees_no_late_items(rows, size):
     assert testing.run(windows.late.collect()) == []
     direct = timed(rows, max_delay=DELAY).window(tumbling=size)
     assert testing.run(windows.count().collect()) == testing.run(direct.count().collect())
+
+
+@given(EVENTS, st.integers(0, 25), st.sampled_from([None, 3]))
+def test_what_is_held_can_be_saved_and_restored_at_any_item(rows, cut, wait):
+    node = Stream(rows).event_time(0).reorder(wait=wait).node
+
+    def made(now, top):
+        clock = Clock(DELAY)
+        clock.top = top
+        return SimpleNamespace(clock=clock, time=now, now=lambda: now, wake_at=lambda when: None)
+
+    def put(context, logic, t):
+        given = []
+        if t > context.clock.top:
+            given += logic.on_time(t - DELAY)
+            context.clock.top = t
+        return [*given, *logic.call((t, "item"), t)]
+
+    context = again = made(0, NEVER)
+    logic = resumed = node.make(context)
+    for i, (t, *_) in enumerate(rows):
+        if i == cut:
+            again = made(100, context.clock.top)
+            resumed = node.make(again)
+            resumed.restore(pickle.loads(pickle.dumps(logic.snapshot())))
+            assert resumed.deadline() == logic.deadline()
+        given = put(context, logic, t)
+        assert resumed is logic or put(again, resumed, t) == given
+    left = list(logic.on_end())
+    assert resumed is logic or list(resumed.on_end()) == left
 
 
 async def test_an_item_is_held_no_longer_than_it_may_wait():

@@ -7,10 +7,29 @@ import threading
 from operator import add
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rivulet import GraphError, StrayAwaitableError, Stream, testing
+from rivulet.aggregators import (
+    Aggregator,
+    Collect,
+    Count,
+    CountDistinct,
+    Counts,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Quantile,
+    Reduce,
+    Std,
+    Sum,
+    TopK,
+    Var,
+    fused,
+)
 from rivulet.testing import RecordingSource, marbles, stamps, timed
 from tests.ops.cases import TURNED, check_resuming, every_kind, turning, waiting
 
@@ -107,3 +126,70 @@ def test_what_is_no_function_is_refused():
         Stream([1]).scan(0, add)
     with pytest.raises(GraphError, match="without calling it"):
         Stream([1]).scan(waiting(add)(1, 2))
+
+
+# Aggregators
+
+
+AGGREGATORS = [
+    Collect(), Count(), CountDistinct(), Counts(), First(), Last(), Max(), Mean(), Min(),
+    Quantile(), Reduce(max), Std(), Sum(), TopK(k=2), Var(),
+]  # fmt: skip
+
+
+class Longest:
+    """One of the user's own, with what an aggregator needs and no more."""
+
+    def init(self):
+        return ""
+
+    def add(self, acc, value):
+        return max(acc, value, key=len)
+
+    def merge(self, a, b):
+        return max(a, b, key=len)
+
+    def result(self, acc):
+        return acc
+
+
+@pytest.mark.parametrize("aggregator", AGGREGATORS, ids=repr)
+@settings(max_examples=15)
+@given(items=st.lists(st.integers(-5, 5), max_size=12))
+def test_an_aggregator_gives_what_it_makes_of_all_items_so_far(aggregator, items):
+    def of_all(items):
+        how = fused({"it": aggregator})
+        kept = how.init()
+        for place, item in enumerate(items):
+            how.add(kept, item, place)
+        return how.result(kept)["it"]
+
+    stream = Stream(items).scan(aggregator)
+    assert testing.run(stream.collect()) == [of_all(items[: n + 1]) for n in range(len(items))]
+    check_resuming(stream, items)
+
+
+async def test_an_aggregator_takes_its_field_and_may_be_of_ones_own():
+    rows = [{"x": 1}, {"x": 5}, {"x": None}]
+    assert await Stream(rows).scan(Sum("x")).collect() == [1, 6, 6]
+    words = Stream(["a", "cow", "ox"])
+    for _ in range(2):
+        assert await words.scan(Longest()).collect() == ["a", "cow", "cow"]
+    by_length = words.group_by(len).scan(Count()).items()
+    assert await by_length.collect() == [(1, 1), (3, 1), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda s: s.scan(Sum), r"scan needs an aggregator, not the class Sum: write Sum\(\)"),
+        (lambda s: s.scan(Sum(), 3), r"scan\(Sum\(\)\) begins with a value of its own"),
+        (lambda s: s.scan(Aggregator()), "needs an aggregator such as Count"),
+        (lambda s: s.group_by(bool).scan(Max), r"write Max\(\)"),
+        (lambda s: s.group_by(bool).agg(), "at least one aggregator"),
+        (lambda s: s.group_by(bool).agg(n=Count), r"agg\(n\) needs an aggregator, not the class"),
+    ],
+)
+def test_wrong_aggregators_are_refused_when_built(use, message):
+    with pytest.raises(GraphError, match=message):
+        use(Stream([1]))

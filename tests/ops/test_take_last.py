@@ -49,3 +49,10 @@ async def test_items_keep_their_time_and_hold_the_clock():
 def test_a_wrong_number_is_refused(n):
     with pytest.raises(GraphError, match=r"take_last\(n\) must be a whole number of at least 0"):
         Stream([1]).take_last(n)
+
+
+async def test_windows_below_call_none_of_them_late():
+    numbers = Stream.of(5, 1, 2).event_time(lambda n: n, max_delay=4).take_last(3)
+    windows = numbers.window(tumbling=5)
+    assert [w.value for w in await windows.collect().collect()] == [[1, 2], [5]]
+    assert await windows.late.collect() == []

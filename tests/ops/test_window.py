@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rivulet import GraphError, Stream
@@ -24,10 +24,11 @@ from tests.windows.oracle import (
     sessions,
     sliding,
     timed,
+    tries,
     tumbling,
 )
 
-many = settings(max_examples=100, deadline=None)
+many = tries(100)
 
 
 def expected(found):
@@ -197,14 +198,16 @@ def test_late_items_can_go_into_the_oldest_window_that_is_open(rows, size):
         assert sum(w.value for w in run(windows.count())) == len(rows)
 
 
-async def test_late_items_are_counted():
+@pytest.mark.parametrize("late", ["stream", "drop"])
+async def test_late_items_are_counted(late):
     run_ = (
         timed([(1, "a", 0), (15, "a", 0), (2, "a", 0), (3, "a", 0)])
-        .window(tumbling=10)
+        .window(tumbling=10, late=late)
         .count()
         .start()
     )
     await run_
+    assert [w.value for w in run_.last()] == [1, 1]
     stats = run_.stats()
     assert stats.late == 2
     assert [op.late for op in stats.operators] == [0, 0, 2]
@@ -302,16 +305,32 @@ async def test_the_last_window_closes_by_idleness_where_that_was_asked_for():
     await run_.stop()
 
 
-async def test_a_run_that_is_stopped_gives_what_is_open_as_not_final():
-    for drain in (False, True):
-        results, channel = [], Stream.channel(10)
-        run_ = (
-            channel.stream.event_time(lambda t: t).window(tumbling=10).count().to(results).start()
-        )
-        channel.push(3)
-        await asyncio.sleep(1)
-        await run_.stop(drain=drain)
-        assert [(w.value, w.final) for w in results] == [(1, drain)]
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"tumbling": 10},
+        {"tumbling": 10, "emit": 9},
+        {"hopping": 10, "every": 10},
+        {"calendar": "day"},
+        {"session": 4},
+        {"session": lambda a, b: b > a},
+        {"sliding": 4, "emit": "close"},
+        {"count": 3},
+    ],
+    ids=lambda kind: (
+        ", ".join(f"{name}={value}" for name, value in kind.items() if not callable(value))
+        or "session=predicate"
+    ),
+)
+@pytest.mark.parametrize("drain", [False, True])
+async def test_a_run_that_is_stopped_gives_what_is_open_as_not_final(kind, drain):
+    """Unless it is drained, which is the end of input."""
+    results, channel = [], Stream.channel(10)
+    run_ = channel.stream.event_time(lambda t: t).window(**kind).count().to(results).start()
+    channel.push(3)
+    await asyncio.sleep(1)
+    await run_.stop(drain=drain)
+    assert [(w.value, w.final) for w in results] == [(1, drain)]
 
 
 async def test_results_carry_the_last_microsecond_of_their_window():
@@ -427,6 +446,13 @@ def test_the_calendar_is_right_across_daylight_saving(zone, unit):
 def test_wrong_arguments_are_refused_when_built(options, message):
     with pytest.raises(GraphError, match=message):
         Stream([1]).event_time(float).window(**options)
+
+
+@pytest.mark.parametrize("late", ["drop", "reassign"])
+def test_late_items_become_one_thing_only(late):
+    windows = timed([]).window(tumbling=10, late=late)
+    with pytest.raises(GraphError, match=rf'window\(late="{late}"\) says what becomes of late'):
+        windows.late  # noqa: B018
 
 
 def test_items_without_time_are_refused_when_built():

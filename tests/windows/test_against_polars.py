@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rivulet.aggregators import Collect, Count, Max, Mean, Min, Sum
-from tests.windows.oracle import DELAY, arrivals, run, timed
+from tests.windows.oracle import DELAY, arrivals, run, timed, tries
 
-many = settings(max_examples=100)
+many = tries(100)
 
 
 @many
