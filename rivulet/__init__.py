@@ -4,6 +4,7 @@
 [1, 9]
 """
 
+from collections.abc import Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from rivulet.errors import (
     StorageError,
     StrayAwaitableError,
     StuckError,
+    TopicError,
 )
 from rivulet.gates.checkpoint import Checkpoint
 from rivulet.gates.dependency import Dependency
@@ -38,7 +40,29 @@ import_module("rivulet.run")
 run = run_streams
 start = start_streams
 
+
+def stream(**kwargs: Any) -> Coroutine[Any, Any, None]:
+    """Run all functions that are bound by ``handle``: see ``rivulet.compat``.
+
+    Example:
+        >>> @rivulet.handle(["moss", "fern"], sink=[print])
+        ... def greet(word):
+        ...     return f"Good day, {word}!"
+        >>> await rivulet.stream()
+        Good day, moss!
+        Good day, fern!
+    """
+    # The module rivulet.stream has the same name, so this can't wait until it is asked for.
+    from rivulet.compat.core import stream as run_handlers
+
+    return run_handlers(**kwargs)
+
+
 if TYPE_CHECKING:
+    from rivulet.codecs import JsonCodec
+    from rivulet.compat.core import Conf, handle
+    from rivulet.io.records import READ_FROM_END, READ_FROM_START, Record
+    from rivulet.io.topic import Topic, TopicStats
     from rivulet.notebook.timeline import Timeline
     from rivulet.run.handle import Run
     from rivulet.run.stats import OperatorStats, Stats
@@ -50,21 +74,26 @@ __version__ = "0.1.0"
 
 __all__ = [
     "GONE",
+    "READ_FROM_END",
+    "READ_FROM_START",
     "BufferFullError",
     "Cache",
     "CacheStats",
     "Channel",
     "Checkpoint",
     "CodecError",
+    "Conf",
     "Dependency",
     "EmptyError",
     "EndlessError",
     "Failure",
     "GraphError",
+    "JsonCodec",
     "KeyedStream",
     "LateItem",
     "MissingExtraError",
     "OperatorStats",
+    "Record",
     "Revision",
     "RivuletError",
     "Run",
@@ -77,14 +106,27 @@ __all__ = [
     "Stream",
     "StuckError",
     "Timeline",
+    "Topic",
+    "TopicError",
+    "TopicStats",
     "Window",
     "explain",
+    "handle",
     "maybe_async",
     "run",
     "start",
+    "stream",
 ]
 
 _LATER = {
+    "Conf": "rivulet.compat.core",
+    "handle": "rivulet.compat.core",
+    "JsonCodec": "rivulet.codecs",
+    "READ_FROM_END": "rivulet.io.records",
+    "READ_FROM_START": "rivulet.io.records",
+    "Record": "rivulet.io.records",
+    "Topic": "rivulet.io.topic",
+    "TopicStats": "rivulet.io.topic",
     "LateItem": "rivulet.windows.spec",
     "Timeline": "rivulet.notebook.timeline",
     "Window": "rivulet.windows.window",

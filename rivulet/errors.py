@@ -11,6 +11,7 @@ RivuletError
 ├── BufferFullError (RuntimeError)     a buffer with overflow="error" is full
 ├── RunError (RuntimeError)            a run is used in a way that it can't be
 ├── StorageError (OSError)             state can't be kept or read
+├── TopicError (OSError)               a topic can't be read or written
 ├── EmptyError (LookupError)           a stream ended without the item asked for
 └── MissingExtraError (ImportError)    an optional dependency is not installed
 """
@@ -31,6 +32,7 @@ __all__ = [
     "StorageError",
     "StrayAwaitableError",
     "StuckError",
+    "TopicError",
 ]
 
 
@@ -76,6 +78,10 @@ class RunError(RivuletError, RuntimeError):
 
 class StorageError(RivuletError, OSError):
     """State can't be kept or read: the disk is full, or a folder isn't what it should be."""
+
+
+class TopicError(RivuletError, OSError):
+    """A topic can't be read or written: no broker, no right to it, no such topic."""
 
 
 class EmptyError(RivuletError, LookupError):

@@ -16,6 +16,7 @@ import pytest
 
 import rivulet
 from rivulet import testing
+from rivulet.compat.registry import Registry
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 OUTSIDE = {"rivulet.testing", "rivulet.testing.clock.run"}
@@ -53,7 +54,7 @@ def run_examples(test):
     if test.name in OUTSIDE:
         names["run"] = testing.run
     failed = []
-    with asyncio.Runner(loop_factory=testing.VirtualLoop) as runner:
+    with Registry(), asyncio.Runner(loop_factory=testing.VirtualLoop) as runner:
         for example in test.examples:
             shown = io.StringIO()
             with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):

@@ -9,7 +9,14 @@ from rivulet.core.callables import Selector, mode_of, selector
 from rivulet.core.durations import Duration, seconds
 from rivulet.errors import GraphError
 
-__all__ = ["backoff_of", "check_choice", "check_types", "check_whole", "plain_selector"]
+__all__ = [
+    "backoff_of",
+    "check_choice",
+    "check_types",
+    "check_whole",
+    "plain_selector",
+    "unhashable",
+]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -26,6 +33,16 @@ def check_whole(value: object, operator: str, argument: str, *, least: int = 1) 
         raise GraphError(
             f"{operator}({argument}) must be a whole number of at least {least}, not {value!r}"
         )
+
+
+def check_flag(value: object, operator: str, argument: str) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises:
+        GraphError: it isn't.
+    """
+    if not isinstance(value, bool):
+        raise GraphError(f"{operator}({argument}) must be True or False, not {value!r}")
 
 
 def check_choice(value: object, operator: str, argument: str, choices: tuple[str, ...]) -> None:
@@ -88,3 +105,11 @@ def backoff_of(
         return min(LONGEST_PAUSE, first * 2 ** min(attempt - 1, 32))
 
     return pause
+
+
+def unhashable(key: Any) -> TypeError:
+    """What is wrong with a key that can't be one."""
+    return TypeError(
+        f"the key of an item must be hashable, and {key!r:.100} ({type(key).__name__}) isn't: "
+        f"give a number, text, or a tuple of these"
+    )

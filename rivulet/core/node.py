@@ -24,6 +24,7 @@ __all__ = [
     "Unary",
     "ancestors",
     "frozen",
+    "has_stamps",
     "is_endless",
     "parts",
     "require_stamps",
@@ -246,6 +247,15 @@ def is_endless(node: Node) -> bool:
             known[at] = at.endless([known[part] for part in above])
             todo.pop()
     return known[node]
+
+
+def has_stamps(node: Node) -> bool:
+    """Whether the items of a node carry their time, if something asks for it."""
+    try:
+        require_stamps(node, "")
+    except GraphError:
+        return False
+    return True
 
 
 def require_stamps(node: Node, operator: str) -> None:

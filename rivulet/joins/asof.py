@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rivulet.core.checks import unhashable
 from rivulet.core.logic import Context, Logic
 from rivulet.core.table import Table
 from rivulet.core.time import FOREVER
@@ -14,7 +15,6 @@ from rivulet.joins.rows import InTable, Rows, RowsInMemory
 from rivulet.joins.rule import FAR, Rule
 from rivulet.joins.sides import Sides
 from rivulet.joins.waiting import Result, Waiting, same_key, wanted
-from rivulet.windows.aligned import unhashable
 
 __all__ = ["AsOf"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, Final, final
 
+from rivulet.core.checks import unhashable
 from rivulet.core.entries import Revision
 from rivulet.core.logic import Context, Logic
 from rivulet.core.time import NEVER
 from rivulet.joins.rows import check_key
 from rivulet.joins.sides import Sides
-from rivulet.windows.aligned import unhashable
 
 __all__ = ["Interval"]
 

@@ -7,11 +7,11 @@ from bisect import bisect_left, bisect_right
 from types import CoroutineType
 from typing import Any, Protocol
 
+from rivulet.core.checks import unhashable
 from rivulet.core.table import Table
 from rivulet.core.time import NEVER, SECOND
 from rivulet.errors import StrayAwaitableError
 from rivulet.joins.rule import FAR, Rule
-from rivulet.windows.aligned import unhashable
 
 __all__ = ["Found", "InTable", "Rows", "RowsInMemory", "check_key"]
 

@@ -8,10 +8,10 @@ from heapq import heappop, heappush
 from operator import itemgetter
 from typing import Any, final
 
+from rivulet.core.checks import unhashable
 from rivulet.core.logic import Context, Logic
 from rivulet.joins.rows import check_key
 from rivulet.joins.sides import Sides
-from rivulet.windows.aligned import unhashable
 from rivulet.windows.spans import Spans
 
 __all__ = ["Together"]

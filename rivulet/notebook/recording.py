@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeVar, cast
 
 from rivulet.core.callables import is_awaitable, name_of
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Leaf, Nary, Node, Unary, ancestors, frozen, parts, require_stamps
+from rivulet.core.node import Leaf, Nary, Node, Unary, ancestors, frozen, has_stamps, parts
 from rivulet.core.stage import Channel, Combine, Expand, Produce, Stage, Stamp, Test
 from rivulet.core.time import FOREVER, NEVER, SECOND, micros
-from rivulet.errors import GraphError, SourceError
+from rivulet.errors import SourceError
 from rivulet.notebook.brief import cut
 from rivulet.ops.beat import Beat
 from rivulet.ops.gate import Gate
@@ -415,7 +415,7 @@ class _Copy:
                 lane = recording.lane(name, "out", node.label)
             recording.add("out", lane, item, t, cause=recording.current)
 
-        return Recorder(copy, write, _has_stamps(copy))
+        return Recorder(copy, write, has_stamps(copy))
 
     # Windows
 
@@ -450,7 +450,7 @@ class _Copy:
                 # The item has gone through everything by now.
                 event.cause, event.why = None, "silence"
 
-        stamped = spec.by_time and _has_stamps(copy)
+        stamped = spec.by_time and has_stamps(copy)
         return Recorder(_watched(copy, self._keys_of(inputs)), write, stamped)
 
     def _keys_of(self, inputs: tuple[str, ...]) -> Callable[[Any], Stage]:
@@ -572,14 +572,6 @@ def _all(targets: Sequence[Node]) -> list[Node]:
             found[node] = None
             todo.extend(parts(node))
     return list(found)
-
-
-def _has_stamps(node: Node) -> bool:
-    try:
-        require_stamps(node, "timeline")
-    except GraphError:
-        return False
-    return True
 
 
 def _mark(watermark: int) -> int | None:

@@ -111,7 +111,10 @@ def _collect(plan: Plan, spots: list[_Spot]) -> dict[Node, _Spot]:
     made: dict[Node, _Spot] = {}
     for node in plan.nodes:
         stage = plan.stages[node]
-        ups = [made[up] for up in node.inputs()]
+        ups = [made[up] for up in plan.inputs(node)]
+        if plan.is_idle(node):
+            made[node] = ups[0]
+            continue
         nested = stage.nested if isinstance(stage, Produce) else ()
         ups += [_collect(_plan(part), spots)[part] for part in nested]
         notes = remarks(plan, node)

@@ -13,6 +13,7 @@ from contextlib import (
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from rivulet.core.callables import check_callable, is_awaitable, name_of
+from rivulet.core.checks import check_flag
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.iteration import each
 from rivulet.core.logic import Context
@@ -216,6 +217,7 @@ def timer(cls: type[Stream[Any]], every: Duration, /, *, align: bool = False) ->
     Source: ``interval`` of ReactiveX.
     """
     seconds(every, "timer(every)")
+    check_flag(align, "timer", "align")
     return cls(Timer(every, align))
 
 

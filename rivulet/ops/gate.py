@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, final
 
 from rivulet.core.callables import Selector, selector
-from rivulet.core.checks import check_choice
+from rivulet.core.checks import check_choice, check_flag
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.entries import CLOSED
 from rivulet.core.logic import Context, Logic
@@ -382,6 +382,7 @@ def gate(
 
     Source: the ``Checkpoint`` of Slipstream, which is ``hold="after"``.
     """
+    check_flag(replay, "gate", "replay")
     if hold not in ("ahead", "after"):
         check_choice(hold, "gate", "hold", ("ahead", "after"))
     if max_hold is not None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequen
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from rivulet.core.callables import Selector, check_callable
-from rivulet.core.checks import check_choice, plain_selector
+from rivulet.core.checks import check_choice, check_flag, plain_selector
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Binary, Node, Unary, frozen, require_stamps
@@ -340,6 +340,8 @@ def join_asof(
     """
     check_choice(direction, "join_asof", "direction", ("backward", "forward", "nearest"))
     check_choice(how, "join_asof", "how", ("left", "inner"))
+    check_flag(exact, "join_asof", "exact")
+    check_flag(revise, "join_asof", "revise")
     if cache is not None and not isinstance(cast("object", cache), Table):
         raise GraphError(
             f"join_asof(cache) must be a Cache, which keeps the right side in order of time, not "

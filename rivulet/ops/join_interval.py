@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from rivulet.core.callables import Selector
-from rivulet.core.checks import check_choice
+from rivulet.core.checks import check_choice, check_flag
 from rivulet.core.durations import Duration
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Binary, frozen
@@ -195,6 +195,7 @@ def join_interval(
     Source: interval joins of Flink, with the outer kinds that its SQL has.
     """
     check_choice(how, "join_interval", "how", HOW)
+    check_flag(revise, "join_interval", "revise")
     left, right = stamped_sides(source, other, on, "join_interval")
     node = JoinInterval(left, right, before, after, by, how, revise)
     node.join()

@@ -16,7 +16,7 @@ from rivulet.core.callables import (
     name_of,
     plain,
 )
-from rivulet.core.checks import check_choice, check_whole, plain_selector
+from rivulet.core.checks import check_choice, check_whole, plain_selector, unhashable
 from rivulet.core.durations import Duration, seconds
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Node, Unary, frozen
@@ -25,7 +25,6 @@ from rivulet.core.table import Table
 from rivulet.errors import GraphError
 from rivulet.joins.rows import check_key
 from rivulet.ops.filter import Filter
-from rivulet.windows.aligned import unhashable
 
 if TYPE_CHECKING:
     from rivulet.stream import Stream

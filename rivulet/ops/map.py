@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from rivulet.core.callables import Selector, check_callable, selector
-from rivulet.core.checks import check_whole
+from rivulet.core.checks import check_flag, check_whole
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply, Channel, Work
 from rivulet.ops.revisions import mapped
@@ -105,6 +105,7 @@ def map(
     """
     check_callable(fn, "map", "fn")
     check_whole(concurrency, "map", "concurrency")
+    check_flag(ordered, "map", "ordered")
     if by is not None:
         selector(by, "map", "by")
     return source.via(Map(source.node, fn, concurrency, ordered, by))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 from rivulet.core.callables import Selector, check_callable, maybe_async, mode_of, selector
-from rivulet.core.checks import check_whole
+from rivulet.core.checks import check_flag, check_whole
 from rivulet.core.node import Unary, frozen
 from rivulet.core.stage import Apply, Channel, Work
 from rivulet.ops.revisions import mapped
@@ -108,6 +108,7 @@ def starmap(
     """
     check_callable(fn, "starmap", "fn")
     check_whole(concurrency, "starmap", "concurrency")
+    check_flag(ordered, "starmap", "ordered")
     if by is not None:
         selector(by, "starmap", "by")
     return source.via(Starmap(source.node, fn, concurrency, ordered, by))

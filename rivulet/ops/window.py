@@ -10,7 +10,7 @@ from rivulet.aggregators import Aggregating
 from rivulet.core.callables import Selector, check_callable, mode_of, selector
 from rivulet.core.durations import Duration
 from rivulet.core.logic import Context, Logic
-from rivulet.core.node import Node, Unary, frozen, require_stamps
+from rivulet.core.node import Node, Unary, frozen, has_stamps, require_stamps
 from rivulet.core.stage import Expand
 from rivulet.core.text import shortened
 from rivulet.errors import GraphError
@@ -50,7 +50,7 @@ class Windows(Unary):
     text: str
 
     def stage(self) -> Expand:
-        stamps = "need" if self.spec.by_time else "own"
+        stamps = "need" if self.spec.by_time or has_stamps(self.inputs()[0]) else "own"
         if self.spec.processing and self.spec.by_time:
             return Expand(select=_keys(self.by), make=self.make, stamps="lose", timed=True)
         return Expand(

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from rivulet.core.checks import check_flag
 from rivulet.core.entries import CLOSED
 from rivulet.core.logic import Context, Logic
 from rivulet.core.node import Nary, frozen
@@ -152,4 +153,5 @@ def zip(source: Stream[Any], /, *others: StreamLike[Any], strict: bool = False) 
 
     Source: the builtin ``zip``.
     """
+    check_flag(strict, "zip", "strict")
     return source.via(Zip((source.node, *(node_of(other) for other in others)), strict))

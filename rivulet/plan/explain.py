@@ -19,8 +19,9 @@ def tree(plan: Plan) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     children: dict[Node, list[Node]] = {node: [] for node in plan.nodes}
     for node in plan.nodes:
-        for up in dict.fromkeys(node.inputs()):
-            children[up].append(node)
+        if not plan.is_idle(node):
+            for up in dict.fromkeys(plan.inputs(node)):
+                children[up].append(node)
     shown: set[Node] = set()
     for node in plan.nodes:
         if not node.inputs():
@@ -38,7 +39,7 @@ def _branch(
 ) -> Iterator[str]:
     number = plan.numbers[node]
     if node in shown:
-        inputs = [str(i) for i, up in enumerate(node.inputs(), 1) if up is above]
+        inputs = [str(i) for i, up in enumerate(plan.inputs(node), 1) if up is above]
         yield f"{first}→ #{number} {node.label}, as input {' and '.join(inputs)}"
         return
     shown.add(node)
@@ -78,8 +79,6 @@ def remarks(plan: Plan, node: Node) -> list[str]:
             notes.append("can be read once")
     if isinstance(stage, Channel | Combine):
         notes.append("what follows runs in a task of its own")
-    if isinstance(stage, Port) and not stage.name:
-        notes.append("not needed: what follows never waits for its own loop")
     if isinstance(stage, Stamp) and node not in plan.stamped:
         notes.append("nothing below needs it")
     if isinstance(stage, Transform):

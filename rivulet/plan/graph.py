@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rivulet.core.node import Node, ancestors, frozen, parts
-from rivulet.core.stage import Channel, Combine, Guard, Produce, Stage, Stamp, Step, Transform
+from rivulet.core.stage import Channel, Combine, Guard, Port, Produce, Stage, Stamp, Step, Transform
 from rivulet.errors import GraphError
 from rivulet.plan.waits import check_circles, leave_out
 
 __all__ = ["Deliver", "Plan", "Put", "Reach", "Region", "plan"]
+
+
+def is_idle(stage: Stage) -> bool:
+    """Whether a node only gives on what it gets, so that nobody needs to see it."""
+    return isinstance(stage, Port) and not stage.name
 
 
 @frozen
@@ -84,7 +89,7 @@ class Plan:
     Attributes:
         targets: the nodes that were asked for.
         nodes: all of them in the order in which they were made.
-        numbers: the place of each node in that order, from 1.
+        numbers: the place of each node in that order, from 1; idle ones come last.
         stages: what each node does.
         regions: the trees, sources before what they feed.
         stamped: the nodes whose outputs carry stamps, because something below needs them.
@@ -102,6 +107,19 @@ class Plan:
     reach: Mapping[Node, Reach]
     rejoining: frozenset[Node]
     stamps: bool
+
+    def is_idle(self, node: Node) -> bool:
+        """Whether a node only gives on what it gets, so that nobody needs to see it."""
+        return is_idle(self.stages[node])
+
+    def inputs(self, node: Node) -> tuple[Node, ...]:
+        """What a node reads, past those that are idle."""
+        return tuple(self._busy(up) for up in node.inputs())
+
+    def _busy(self, node: Node) -> Node:
+        while self.is_idle(node):
+            (node,) = node.inputs()
+        return node
 
     def has_policy(self, node: Node) -> bool:
         """Whether the failure of a node's own call goes to policies, on every path below."""
@@ -179,10 +197,11 @@ class _Planner:
                     self._region(node, [child])
             else:
                 self._region(node, self.below[node])
-        numbered = sorted(order, key=lambda n: n.serial)
+        nodes = sorted(order, key=lambda n: n.serial)
+        numbered = sorted(nodes, key=lambda n: is_idle(self.stages[n]))
         return Plan(
             targets=self.targets,
-            nodes=tuple(numbered),
+            nodes=tuple(nodes),
             numbers={node: number for number, node in enumerate(numbered, 1)},
             stages=self.stages,
             regions=tuple(self.regions),

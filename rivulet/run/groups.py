@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, final
 
+from rivulet.core.checks import unhashable
 from rivulet.core.time import FOREVER
 
 __all__ = ["Groups"]
@@ -70,7 +71,10 @@ class Groups:
         ordered, wait = self._max_keys is not None, self._wait
 
         def state(key: Any) -> list[Any]:
-            group = get(key)
+            try:
+                group = get(key)
+            except TypeError:
+                raise unhashable(key) from None
             if group is None:
                 group = groups[key] = make(key)
             elif ordered:

@@ -89,6 +89,8 @@ def gathered(execution: Execution, state: str, elapsed: float) -> Stats:
     operators: list[OperatorStats] = []
     items = 0
     for node in plan.nodes:
+        if plan.is_idle(node):
+            continue
         given = _given(execution, node)
         if isinstance(plan.stages[node], Produce):
             items += given

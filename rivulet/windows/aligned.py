@@ -8,6 +8,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from rivulet.aggregators import compiled
+from rivulet.core.checks import unhashable
 from rivulet.core.logic import Context, Logic
 from rivulet.core.stage import Lines
 from rivulet.core.time import FOREVER, NEVER, Watermark
@@ -15,7 +16,7 @@ from rivulet.windows.folding import Folding
 from rivulet.windows.spans import Spans
 from rivulet.windows.window import Window
 
-__all__ = ["Aligned", "OnLate", "Result", "adding", "unhashable"]
+__all__ = ["Aligned", "OnLate", "Result", "adding"]
 
 Result = tuple[Window[Any, Any], int]
 """A result and its stamp: the last microsecond inside the window."""
@@ -302,11 +303,3 @@ def _state_of(key: Any, kept: dict[Any, Any], init: Callable[[], Any]) -> Any:
     if state is None:
         state = kept[key] = init()
     return state
-
-
-def unhashable(key: Any) -> TypeError:
-    """What is wrong with a key that can't be one."""
-    return TypeError(
-        f"the key of an item must be hashable, and {key!r:.100} ({type(key).__name__}) isn't: "
-        f"let by= give a number, text, or a tuple of these"
-    )

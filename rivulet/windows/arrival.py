@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import tzinfo
 from typing import Any
 
+from rivulet.core.checks import unhashable
 from rivulet.core.logic import Context, Logic
-from rivulet.windows.aligned import unhashable
 from rivulet.windows.folding import Folding
 from rivulet.windows.window import Window
 
@@ -101,7 +101,7 @@ def folded(key: Any, items: Iterable[_Timed], how: Folding, *, tz: tzinfo, final
     kept = how.init()
     stamps: list[int] = []
     for place, (item, t) in enumerate(items):
-        how.add(kept, item, place if t is None else t)
+        how.add(kept, item, place)
         if t is not None:
             stamps.append(t)
     value = how.result(kept)

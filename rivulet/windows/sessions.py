@@ -9,9 +9,10 @@ from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any
 
+from rivulet.core.checks import unhashable
 from rivulet.core.logic import Context, Logic
 from rivulet.core.time import FOREVER, NEVER, Watermark
-from rivulet.windows.aligned import OnLate, Result, unhashable
+from rivulet.windows.aligned import OnLate, Result
 from rivulet.windows.folding import Folding, required_merge
 from rivulet.windows.window import Window
 

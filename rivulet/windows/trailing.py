@@ -7,9 +7,10 @@ from datetime import tzinfo
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from rivulet.core.checks import unhashable
 from rivulet.core.logic import Context, Logic
 from rivulet.core.time import FOREVER, NEVER, Watermark
-from rivulet.windows.aligned import OnLate, Result, unhashable
+from rivulet.windows.aligned import OnLate, Result
 from rivulet.windows.folding import Folding
 from rivulet.windows.sliding import Slider, Sliding
 from rivulet.windows.window import Window

@@ -239,7 +239,7 @@ async def test_a_policy_below_takes_items_whose_key_or_function_fails():
 
 
 async def test_a_key_that_can_t_be_hashed_raises_and_names_the_item():
-    with pytest.raises(TypeError, match="unhashable type: 'list'") as caught:
+    with pytest.raises(TypeError, match="must be hashable") as caught:
         await Stream.of([1]).group_by(lambda x: x).count().items().collect()
     assert "in group_by(" in caught.value.__notes__[0]
     assert "on item [1]" in caught.value.__notes__[0]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rivulet import GraphError, Stream
+from rivulet import GraphError, Stream, start
 from rivulet.aggregators import Collect, Count, First, Last, Max, Mean, Min, Sum
 from rivulet.testing import stamps
 from tests.windows.oracle import (
@@ -212,6 +212,13 @@ async def test_late_items_are_counted(late):
     assert stats.late == 2
     assert [op.late for op in stats.operators] == [0, 0, 2]
     assert "2 late" in str(stats)
+
+
+async def test_late_items_that_are_given_too_are_counted_once():
+    windows = timed([(1, "a", 0), (15, "a", 0), (2, "a", 0)]).window(tumbling=10)
+    run_ = start(windows.count(), windows.late)
+    await run_
+    assert run_.stats().late == 1
 
 
 # When there are results
@@ -535,3 +542,17 @@ def test_results_show_what_they_are():
         timed([]).window(session=5, name="visits").count().node.label == "window('visits').count()"
     )
     assert repr(stream).startswith("<Windowed window(tumbling='10s'")
+
+
+async def test_windows_by_count_go_by_the_order_of_arrival_whatever_else_asks_for_times():
+    stamped = Stream([3, 1, 2, 0]).event_time(lambda t: t, max_delay=5)
+    windows = stamped.window(count=2).agg(items=Collect(), first=First())
+    alone = await windows.collect()
+    beside = []
+    await windows.to(beside).window(tumbling=10).count().run()
+    assert [w.value for w in alone] == [
+        {"items": [3, 1], "first": 3},
+        {"items": [2, 0], "first": 2},
+    ]
+    assert alone == beside
+    assert [(w.start.second, w.end.second) for w in alone] == [(1, 3), (0, 2)]

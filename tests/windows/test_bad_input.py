@@ -199,7 +199,7 @@ def test_windows_without_late_items_say_which_have_some(options, message):
 )
 def test_a_key_that_cannot_be_hashed_is_named_with_its_item(kind):
     windows = Stream([(1, "a"), (2, ["b"])]).event_time(0).window(**kind, by=1)
-    message = r"must be hashable, and \['b'\] \(list\) isn't: let by= give a number, text, or a tup"
+    message = r"must be hashable, and \['b'\] \(list\) isn't: give a number, text, or a tup"
     with pytest.raises(TypeError, match=message) as caught:
         run(windows.count())
     assert "item (2, ['b'])" in caught.value.__notes__[0]
