@@ -13,6 +13,7 @@ from benchmarks import (
     cache,
     cache_bounds,
     chains,
+    compat,
     joins,
     operators,
     processes,
@@ -45,6 +46,7 @@ ALL: tuple[Measured, ...] = (
     *cache.GROUPS,
     *cache_bounds.GROUPS,
     *topic.GROUPS,
+    *compat.GROUPS,
     *processes.GROUPS,
 )
 

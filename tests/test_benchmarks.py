@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks.__main__ as cli
+from benchmarks import topic
 from benchmarks.measure import ChecksumError, Contender, Group, Settings, peer
 from benchmarks.processes import Import, Memory, heavy_modules
 from rivulet.testing import VirtualLoop
@@ -83,6 +84,10 @@ def test_the_limits_that_readme_promises_are_the_ones_that_are_checked():
         limits("pairwise"),
         limits("map_concurrency"),
         limits("merge", "merge_waiting"),
+        limits("window_tumbling"),
+        limits("window_session"),
+        limits("join_lists", "join_lists_keyed", "join_agens", "join_agens_keyed"),
+        {way.limit for way in topic.WAYS if way.limit is not None},
     ]
     assert [{limit} for limit in promised] == checked
 

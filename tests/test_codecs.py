@@ -800,7 +800,7 @@ def check_bytes(data):
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_random_bytes_give_a_value_of_kept_types_or_a_codec_error(data):
     check_bytes(data)
 

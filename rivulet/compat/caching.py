@@ -6,8 +6,9 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any, Final, final
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from rivulet.core.checks import check_whole
 from rivulet.errors import StuckError
@@ -43,7 +44,8 @@ class Proxy:
         check_whole(size, "Proxy", "size")
         self.size = size
         self._early: deque[Any] = deque(maxlen=size)
-        self._readers: WeakSet[_Reader] = WeakSet()
+        self._readers: WeakValueDictionary[int, _Reader] = WeakValueDictionary()
+        self._numbers = count()
 
     endless = True
 
@@ -56,7 +58,7 @@ class Proxy:
         Raises:
             StuckError: a reader has no room, and would have to read what it waits to pass on.
         """
-        readers = [weakref.ref(reader) for reader in self._readers if not reader.closed]
+        readers = [weakref.ref(reader) for reader in self._readers.values() if not reader.closed]
         if not readers:
             self._early.append(message)
         for ref in readers:
@@ -71,7 +73,7 @@ class Proxy:
         """The messages from now on."""
         reader = _Reader(self._early, self.size)
         self._early.clear()
-        self._readers.add(reader)
+        self._readers[next(self._numbers)] = reader
         return reader
 
 
@@ -125,8 +127,12 @@ class _Reader(AsyncIterator[Any]):
         while not self._messages:
             if self.closed:
                 raise StopAsyncIteration
-            self._item = asyncio.get_running_loop().create_future()
-            await self._item
+            self._item = item = asyncio.get_running_loop().create_future()
+            try:
+                await item
+            except BaseException:
+                del self  # the traceback must not keep a reader that nobody else has
+                raise
         self._room = _let_go(self._room)
         return self._messages.popleft()
 

@@ -278,6 +278,27 @@ class Topic(topic.Topic):
             self.resume()
         return await anext(self)
 
+    async def seek(
+        self,
+        offset: int | Mapping[int, int],
+        consumer: None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        """Go on reading at another place; if it isn't being read, begin there next time.
+
+        Args:
+            offset: as for ``rivulet.Topic``.
+            consumer: for ported scripts; can only be None.
+            timeout: for ported scripts; has no effect.
+
+        Raises:
+            GraphError: the offset is none, or a consumer is given.
+            RunError: a partition is read by another member of the group.
+        """
+        if cast("Any", consumer) is not None:
+            raise GraphError(f"Topic.seek takes no consumer: {_NO_CLIENTS}")
+        await super().seek(offset)
+
     async def exit_hook(self) -> None:
         """Close what was opened outside of runs."""
         items, self._items = self._items, None

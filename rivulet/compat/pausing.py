@@ -164,15 +164,14 @@ def listens(source: Any) -> bool:
     """
     if not inspect.isasyncgen(source):
         return hasattr(source, "asend") and not inspect.isasyncgenfunction(source)
-    before = ""
-    for instruction in dis.get_instructions(source.ag_code):
-        if before == "YIELD" and instruction.opname != "RESUME":
-            if instruction.opname != "POP_TOP":
-                return True
-            before = ""
-        if instruction.opname == "YIELD_VALUE":
-            before = "YIELD"
-    return False
+    instructions = [i.opname for i in dis.get_instructions(source.ag_code) if i.opname != "RESUME"]
+    # What an await gives to the event loop is yielded too, in a loop that begins with SEND.
+    return any(
+        name == "YIELD_VALUE" and before != "SEND" and after != "POP_TOP"
+        for before, name, after in zip(
+            instructions, instructions[1:], instructions[2:], strict=False
+        )
+    )
 
 
 @frozen
@@ -279,6 +278,7 @@ class Bound:
         self.pausable = source if own else PausableStream(source)
         self.holding: list[Checkpoint] = []
         self.depending: list[tuple[Checkpoint, str]] = []
+        self._pauses = False  # a pause of the user's is left to the user
         node = node_of(source)
         self._holds_itself = False
         if isinstance(node, Source) and node.source is source:
@@ -319,6 +319,8 @@ class Bound:
         """A checkpoint has changed: pause, or go on."""
         held = self.is_held
         if held and self.pausable.running.is_set():
+            self._pauses = True
             self.pausable.send_signal(Signal.PAUSE)
-        elif not held and self.pausable.signal is Signal.PAUSE:
+        elif not held and self._pauses:
+            self._pauses = False
             self.pausable.send_signal(Signal.RESUME)

@@ -178,18 +178,27 @@ class Registry:
         self._running = True
         try:
             try:
-                await self._run(keywords)
+                terminated = await self._run(keywords)
             except BaseException as error:
                 await self._shut_down(error)
                 raise
             await self._shut_down(None)
         finally:
             self._running = False
+        if terminated:
+            await _leave()
 
-    async def _run(self, keywords: Mapping[str, Any]) -> None:
-        nodes = [stream.node for handler in self.handlers for stream in handler.streams]
+    async def _run(self, keywords: Mapping[str, Any]) -> bool:
+        """Run to the end; tells whether SIGTERM has come."""
+        # What has been read to the end isn't read again: a pipe would see an empty source.
+        nodes = [
+            stream.node
+            for handler in self.handlers
+            for bound, stream in zip(handler.bounds, handler.streams, strict=True)
+            if not _is_used_up(bound.source)
+        ]
         if not self._has_messages():
-            return
+            return False
         for bound in self._bounds():
             self._watch(bound)
         try:
@@ -200,7 +209,7 @@ class Registry:
                 for loop in execution.loops:
                     if bound.mark in loop.region.nodes:
                         bound.attach(loop)
-            await _to_the_end(execution)
+            return await _to_the_end(execution)
         finally:
             while self._unwatch:
                 self._unwatch.pop()()
@@ -226,6 +235,7 @@ class Registry:
                 UserWarning,
                 stacklevel=3,
             )
+            return False
         return True
 
     def _watch(self, bound: Bound) -> None:
@@ -300,8 +310,8 @@ def _is_used_up(source: Any) -> bool:
 # One run
 
 
-async def _to_the_end(execution: Execution) -> None:
-    """Run to the end; on SIGTERM, stop in order and leave by ``SystemExit``."""
+async def _to_the_end(execution: Execution) -> bool:
+    """Run to the end; on SIGTERM, stop in order and say so."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(execution.run())
     with interruptible(), _terminable(execution, task) as received:
@@ -311,8 +321,17 @@ async def _to_the_end(execution: Execution) -> None:
             if not (received and task.cancelled()):
                 # Without the frames in which the run was waiting.
                 raise asyncio.CancelledError(*error.args) from None
-    if received:
-        raise SystemExit(TERMINATED)
+    return bool(received)
+
+
+async def _leave() -> None:
+    """End the process by a ``SystemExit`` of the event loop.
+
+    One that a task raises is reported as lost where that task is awaited beside others.
+    """
+    loop = asyncio.get_running_loop()
+    loop.call_soon(sys.exit, TERMINATED)
+    await loop.create_future()
 
 
 @contextmanager

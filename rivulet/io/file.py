@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, final
@@ -52,22 +52,23 @@ class FileStorage:
 
     def __init__(self, path: Path) -> None:
         self._folder = Folder(path, codec="records", store="topics")
-        try:
-            self._db = sqlite3.connect(
-                path / FILE, isolation_level=None, check_same_thread=False, cached_statements=64
-            )
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_TABLES)
-            self._topics: dict[str, tuple[int, int]] = {
-                name: (number, partitions)
-                for number, name, partitions in self._db.execute("SELECT * FROM topics")
-            }
-        except BaseException as error:
-            self._folder.close()
-            if isinstance(error, sqlite3.Error):
+        with ExitStack() as otherwise:
+            otherwise.callback(self._folder.close)
+            try:
+                self._db = sqlite3.connect(
+                    path / FILE, isolation_level=None, check_same_thread=False, cached_statements=64
+                )
+                otherwise.callback(self._db.close)
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.executescript(_TABLES)
+                self._topics: dict[str, tuple[int, int]] = {
+                    name: (number, partitions)
+                    for number, name, partitions in self._db.execute("SELECT * FROM topics")
+                }
+            except sqlite3.Error as error:
                 raise StorageError(f"{path} can't be opened: {error}") from error
-            raise
+            otherwise.pop_all()
         self._ends: dict[tuple[int, int], int] = {}
 
     def partitions(self, topic: str, /) -> int:

@@ -56,13 +56,19 @@ def run_nodes_sync(
     nodes: Sequence[Node], *, deliver: Callable[[Any], object] | None = None
 ) -> None:
     """Run some nodes to their end from plain code."""
+    if _in_event_loop():
+        _in_thread(run_nodes(nodes, deliver=deliver))
+    else:
+        with asyncio.Runner() as runner:
+            runner.run(_with_signals(nodes, deliver))
+
+
+def _in_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        with asyncio.Runner() as runner:
-            runner.run(_with_signals(nodes, deliver))
-    else:
-        _in_thread(run_nodes(nodes, deliver=deliver))
+        return False
+    return True
 
 
 async def _with_signals(nodes: Sequence[Node], deliver: Callable[[Any], object] | None) -> None:

@@ -7,8 +7,9 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import count
 from typing import Any, Literal, final
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from rivulet.core.checks import check_choice, check_whole
 from rivulet.errors import BufferFullError
@@ -32,7 +33,8 @@ class Publisher:
     def __init__(self) -> None:
         self.dropped = 0
         self.closed = False
-        self._readers: WeakSet[Reader] = WeakSet()
+        self._readers: WeakValueDictionary[int, Reader] = WeakValueDictionary()
+        self._numbers = count()
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -41,16 +43,16 @@ class Publisher:
 
     def subscribe(self, size: int, overflow: Overflow) -> Reader:
         """A reader of what is published from now on."""
-        reader = Reader(self, size, overflow)
         with self._lock:
-            self._readers.add(reader)
+            reader = Reader(self, next(self._numbers), size, overflow)
+            self._readers[reader.number] = reader
         return reader
 
     def publish(self, update: Update) -> None:
-        """Hand an update to each reader."""
+        """Hand an update to each reader, in the order in which they came."""
         if self._readers:
             with self._lock:
-                readers = list(self._readers)
+                readers = list(self._readers.values())
             missed = sum(reader.take(update) for reader in readers)
             if missed:
                 with self._lock:
@@ -59,13 +61,13 @@ class Publisher:
     def leave(self, reader: Reader) -> None:
         """Hand nothing more to a reader."""
         with self._lock:
-            self._readers.discard(reader)
+            self._readers.pop(reader.number, None)
 
     def close(self) -> None:
         """End all readers, after what waits for them."""
         with self._lock:
             self.closed = True
-            readers = list(self._readers)
+            readers = list(self._readers.values())
         for reader in readers:
             reader.end()
 
@@ -101,10 +103,12 @@ class Reader(AsyncIterator[Update]):
     """One reader of updates.
 
     Attributes:
+        number: its place among those of its publisher.
         dropped: how many it missed because it was too slow.
     """
 
-    def __init__(self, publisher: Publisher, size: int, overflow: Overflow) -> None:
+    def __init__(self, publisher: Publisher, number: int, size: int, overflow: Overflow) -> None:
+        self.number = number
         self.dropped = 0
         self._publisher = publisher
         self._size = size
@@ -131,7 +135,13 @@ class Reader(AsyncIterator[Update]):
                 if self._waiter is not None and not self._waiter.done():
                     raise RuntimeError("this reader of updates is being read already")
                 self._waiter = waiter = asyncio.get_running_loop().create_future()
-            await waiter
+            try:
+                await waiter
+            except BaseException:
+                # The traceback must not keep a reader that nobody else has: it is to be forgotten
+                # as soon as it is left, as by a client that has gone.
+                del self
+                raise
 
     async def aclose(self) -> None:
         """Get no more."""

@@ -23,19 +23,36 @@ def text_of(name, changes=()):
     return text
 
 
-def execute(text, *, seconds=None, loop=testing.VirtualLoop):
-    """Run a script; give what it printed and its names. An endless one is cancelled in time."""
+def execute(text, *, seconds=None, last=None, loop=testing.VirtualLoop, then=None):
+    """Run a script; give what it printed and its names.
+
+    An endless one is cancelled in time, or a second after it has printed a last line. ``then`` is
+    given its names, and gives something to await when its text has been executed.
+    """
     printed = io.StringIO()
     names = {"__name__": "__main__"}
 
     def run(main):
         with asyncio.Runner(loop_factory=loop) as runner:
-            return runner.run(bounded(main, seconds))
+            return runner.run(bounded(stopped(main), seconds))
+
+    async def stopped(main):
+        if last is None:
+            return await main
+        task = asyncio.ensure_future(main)
+        while last not in printed.getvalue() and not task.done():
+            await asyncio.wait([task], timeout=0.1)
+        await asyncio.wait([task], timeout=1)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            return await task
 
     run_before, asyncio.run = asyncio.run, run
     try:
         with Registry(), contextlib.redirect_stdout(printed):
             exec(compile(text, "<script>", "exec"), names)
+            if then is not None:
+                run_before(then(names))
     finally:
         asyncio.run = run_before
     return printed.getvalue(), names

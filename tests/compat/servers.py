@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import socketserver
+import shutil
+import socket
+import subprocess
 import threading
+import time
+
+from tests.notebooks.parts import missing, need
+
+__all__ = ["free_port", "lines_over_http", "need", "redis"]
+
+
+def free_port():
+    """A port of the loopback on which nothing listens just now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 @contextlib.contextmanager
-def serving(server):
-    """A server in a thread, until the end of the block; gives its port."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def lines_over_http(*lines):
-    """An HTTP server that answers with some lines."""
+    """An HTTP server that answers with some lines; gives its port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -34,46 +36,40 @@ def lines_over_http(*lines):
         def log_message(self, *_):
             pass
 
-    return serving(http.server.HTTPServer(("127.0.0.1", 0), Handler))
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
-def redis():
-    """What the recipe needs of Redis: SET, GET, EXISTS and KEYS *, in memory."""
-    rows = {}
-
-    def answer(command, *arguments):
-        match command.upper(), arguments:
-            case b"SET", (key, value):
-                rows[key] = value
-                return b"+OK\r\n"
-            case b"GET", (key,):
-                return bulk(rows.get(key))
-            case b"EXISTS", (key,):
-                return b":%d\r\n" % (key in rows)
-            case b"KEYS", (b"*",):
-                return b"*%d\r\n" % len(rows) + b"".join(map(bulk, rows))
-            case b"HELLO", _:
-                return b"%1\r\n$5\r\nproto\r\n:3\r\n"
-            case b"CLIENT", _:
-                return b"+OK\r\n"
-            case _:
-                return b"-ERR unknown command\r\n"
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self):
-            while head := self.rfile.readline():
-                words = []
-                for _ in range(int(head[1:])):
-                    size = int(self.rfile.readline()[1:])
-                    words.append(self.rfile.read(size + 2)[:size])
-                self.wfile.write(answer(*words))
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        allow_reuse_address = True
-
-    return serving(Server(("127.0.0.1", 0), Handler))
+@contextlib.contextmanager
+def redis(folder):
+    """A Redis that keeps nothing; gives its port."""
+    if shutil.which("redis-server") is None:
+        missing("no redis-server on this machine: apt-get install redis-server")
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(
+        ["redis-server", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + 20
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"redis-server doesn't start: {process.poll()}")
+            time.sleep(0.01)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
-def bulk(value):
-    return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
+def _listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

@@ -640,8 +640,12 @@ async def test_failures_can_go_to_another_topic(place):
 
 
 async def test_members_share_the_partitions_and_lose_nothing(place):
-    name = await filled(place, 300, partitions=4)
+    name, written = place.name(), itertools.count()
     got = defaultdict(list)
+
+    async def write(n):
+        items = [(f"k{i % 10}", f"v{i}") for i in itertools.islice(written, n)]
+        await Stream(items).to(place.topic(name, partitions=4)).run()
 
     def member(who):
         topic = place.topic(name, partitions=4, group="g", drained=False, commit_interval=0.2)
@@ -652,18 +656,21 @@ async def test_members_share_the_partitions_and_lose_nothing(place):
 
         return Stream(topic).to(handle).start()
 
-    runs = [member("a")]
-    await until(lambda: len(got["a"]) > 20)
-    runs.append(member("b"))
-    await until(lambda: len(got["b"]) > 5)
-    runs.append(member("c"))
-    await until(lambda: len(got["c"]) > 1 or sum(map(len, got.values())) >= 300)
+    await write(300)
+    runs = []
+    for who in "abc":
+        runs.append(member(who))
+        # Who comes finds something to do, however fast the others are.
+        while len(got[who]) < 5:
+            await write(20)
+            await asyncio.sleep(0.01)
     await runs.pop(0).stop()
-    await until(lambda: len({(r.partition, r.offset) for g in got.values() for r in g}) == 300)
+    n = next(written)
+    await until(lambda: len({(r.partition, r.offset) for g in got.values() for r in g}) == n)
     for run in runs:
         await run.stop()
     found = Counter((r.partition, r.offset) for g in got.values() for r in g)
-    assert len(found) == 300
+    assert len(found) == n
     # Partitions are handed over with everything that was read of them committed.
     assert set(found.values()) == {1}
 

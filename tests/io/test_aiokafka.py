@@ -25,6 +25,7 @@ async def test_its_clients_have_what_we_use():
     assert not accumulator._pending_batches
     assert producer._sender.sender_task is None
     assert inspect.iscoroutinefunction(AIOKafkaClient._wait_on_metadata)
+    assert inspect.iscoroutinefunction(AIOKafkaClient._metadata_update)
     assert isinstance(consumer._client, AIOKafkaClient)
     await producer.stop()
     await consumer.stop()

@@ -15,9 +15,9 @@ from rivulet.core.time import FOREVER
 from rivulet.joins.asof import AsOf
 from rivulet.joins.rule import FAR, Rule
 from rivulet.testing import assert_closed
+from tests.examples import examples
 from tests.joins.by_hand import ByHand, check_resuming, check_watermarks, steps
 from tests.joins.tables import DELAY, Row, asof, bag, corrected, names, sides, stream, whole
-from tests.windows.oracle import tries
 
 DIRECTIONS = ["backward", "forward", "nearest"]
 rules = st.fixed_dictionaries(
@@ -46,7 +46,7 @@ def joined(left, right, *, by, waits=(True, True), delay=DELAY, cache=None, **op
 # The oracle
 
 
-@tries(100)
+@examples(100)
 @given(sides(most=15), rules, st.booleans())
 def test_the_loop_over_all_pairs_agrees_with_polars(both, rule, by):
     left, right = map(whole, both)
@@ -83,7 +83,7 @@ def test_the_loop_over_all_pairs_agrees_with_polars(both, rule, by):
 # The promise
 
 
-@tries(200)
+@examples(200)
 @given(sides(), rules, st.booleans(), st.tuples(st.booleans(), st.booleans()))
 def test_with_the_watermark_every_order_of_arrival_gives_what_the_whole_gives(
     both, rule, by, waits
@@ -92,21 +92,21 @@ def test_with_the_watermark_every_order_of_arrival_gives_what_the_whole_gives(
     assert bag(rows) == bag(asof(*map(whole, both), by=by, **rule))
 
 
-@tries(200)
+@examples(200)
 @given(sides(), rules, st.booleans(), st.sampled_from([0, 1, "watermark"]))
 def test_with_corrections_every_order_of_arrival_gives_what_the_whole_gives(both, rule, by, wait):
     rows = joined(*both, by=by, revise=True, wait=wait, **rule)
     assert bag(corrected(rows)) == bag(asof(*map(whole, both), by=by, **rule))
 
 
-@tries(100)
+@examples(100)
 @given(sides(), rules, st.booleans())
 def test_a_grace_as_long_as_the_delay_stands_for_it(both, rule, by):
     rows = joined(*both, by=by, revise=True, delay=0, grace=DELAY, **rule)
     assert bag(corrected(rows)) == bag(asof(*map(whole, both), by=by, **rule))
 
 
-@tries(100)
+@examples(100)
 @given(sides(delay=0), rules, st.booleans())
 def test_sources_that_need_not_wait_are_read_in_step(both, rule, by):
     rule["direction"] = "backward"
@@ -114,7 +114,7 @@ def test_sources_that_need_not_wait_are_read_in_step(both, rule, by):
     assert list(map(names, rows)) == list(map(names, asof(*map(whole, both), by=by, **rule)))
 
 
-@tries(60)
+@examples(60)
 @given(sides(), rules, st.booleans(), st.sampled_from(["watermark", "revise"]))
 def test_a_cache_on_the_right_gives_the_same(both, rule, by, way):
     options = {"wait": "watermark"} if way == "watermark" else {"revise": True}
@@ -137,7 +137,7 @@ def test_a_cache_on_the_right_gives_the_same(both, rule, by, way):
     assert bag(rows) == bag(asof(*map(whole, both), by=by, **rule))
 
 
-@tries(100)
+@examples(100)
 @given(sides(), rules, st.booleans(), st.booleans())
 def test_a_cache_that_others_fill_gives_the_same(both, rule, by, waits):
     left, right = both
@@ -176,14 +176,14 @@ joins = st.builds(
 )
 
 
-@tries(200)
+@examples(200)
 @given(joins, steps(), st.data())
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(join, given_steps, data):
     cut = data.draw(st.integers(0, len(given_steps)))
     check_resuming(join, given_steps, cut, lambda state: pickle.loads(pickle.dumps(state)))
 
 
-@tries(200)
+@examples(200)
 @given(joins, steps())
 def test_no_result_is_behind_the_watermark_that_was_passed_on(join, given_steps):
     check_watermarks(join, given_steps)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rivulet import testing
 from rivulet.testing import assert_closed
+from tests.examples import examples
 from tests.joins.tables import (
     DELAY,
     asof,
@@ -21,7 +22,7 @@ from tests.joins.tables import (
     whole,
 )
 from tests.windows import oracle
-from tests.windows.oracle import SECOND, plain, tries
+from tests.windows.oracle import SECOND, plain
 
 WAYS = st.tuples(*[st.sampled_from(["one", "merge", "partitions"])] * 2)
 
@@ -89,7 +90,7 @@ def rough(pairs):
 
 
 @every_join
-@tries(20)
+@examples(20)
 @given(sides(), WAYS, st.tuples(st.booleans(), st.booleans()))
 def test_sides_of_several_sources_give_what_the_whole_gives(name, both, ways, waits):
     join, of_all, _ = JOINS[name]
@@ -109,7 +110,7 @@ def test_sides_of_several_sources_give_what_the_whole_gives(name, both, ways, wa
 
 
 @every_join
-@tries(20)
+@examples(20)
 @given(
     sides(),
     st.sampled_from(list(WINDOWS)),
@@ -158,7 +159,7 @@ def normal(windows):
     )
 
 
-@tries(60)
+@examples(60)
 @given(sides(), st.sampled_from(["backward", "forward", "nearest"]))
 def test_corrections_of_late_items_are_applied_within_the_grace_of_a_window(both, direction):
     """Without ``max_delay`` items are late, and the window's ``grace`` makes up for it."""

@@ -13,14 +13,14 @@ from rivulet.core.entries import Revision
 from rivulet.core.time import FOREVER
 from rivulet.joins.interval import Interval
 from rivulet.testing import assert_closed
+from tests.examples import examples
 from tests.joins.by_hand import ByHand, check_resuming, check_watermarks, steps
 from tests.joins.tables import bag, corrected, interval, sides, stream, whole
-from tests.windows.oracle import tries
 
 HOW = ["inner", "left", "right", "outer"]
 
 
-@tries(250)
+@examples(250)
 @given(
     sides(),
     st.integers(0, 4),
@@ -57,14 +57,14 @@ joins = st.builds(
 )
 
 
-@tries(200)
+@examples(200)
 @given(joins, steps(), st.data())
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(join, given_steps, data):
     cut = data.draw(st.integers(0, len(given_steps)))
     check_resuming(join, given_steps, cut, lambda state: pickle.loads(pickle.dumps(state)))
 
 
-@tries(200)
+@examples(200)
 @given(joins, steps())
 def test_no_result_is_behind_the_watermark_that_was_passed_on(join, given_steps):
     check_watermarks(join, given_steps)

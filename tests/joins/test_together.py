@@ -12,9 +12,9 @@ from rivulet.core.time import FOREVER
 from rivulet.joins.together import Together
 from rivulet.testing import assert_closed, stamps
 from rivulet.windows.spans import hopping, tumbling
+from tests.examples import examples
 from tests.joins.by_hand import ByHand, check_resuming, check_watermarks, steps
 from tests.joins.tables import bag, in_windows, sides, stream, whole
-from tests.windows.oracle import tries
 
 HOW = ["inner", "left", "right", "outer"]
 WINDOWS = [
@@ -25,7 +25,7 @@ WINDOWS = [
 ]
 
 
-@tries(200)
+@examples(200)
 @given(
     sides(),
     st.sampled_from(WINDOWS),
@@ -60,14 +60,14 @@ joins = st.builds(
 )
 
 
-@tries(200)
+@examples(200)
 @given(joins, steps(), st.data())
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(join, given_steps, data):
     cut = data.draw(st.integers(0, len(given_steps)))
     check_resuming(join, given_steps, cut, lambda state: pickle.loads(pickle.dumps(state)))
 
 
-@tries(200)
+@examples(200)
 @given(joins, steps())
 def test_no_result_is_behind_the_watermark_that_was_passed_on(join, given_steps):
     check_watermarks(join, given_steps)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rivulet import testing
 from rivulet.testing import assert_closed
+from tests.examples import examples
 from tests.joins.tables import asof, bag, in_windows, interval, sides, stream, whole
-from tests.windows.oracle import tries
 
 
 async def slowly(x):
@@ -64,7 +64,7 @@ def seen(name, pairs):
     return bag(pairs)
 
 
-@tries(200)
+@examples(200)
 @given(sides(), st.sampled_from(list(JOINS)), paths, paths, st.tuples(st.booleans(), st.booleans()))
 def test_a_join_of_what_comes_through_boundaries(both, name, one, other, waits):
     join, oracle = JOINS[name]
@@ -78,7 +78,7 @@ def test_a_join_of_what_comes_through_boundaries(both, name, one, other, waits):
     assert seen(name, testing.run(main())) == seen(name, oracle(*map(whole, both)))
 
 
-@tries(200)
+@examples(200)
 @given(sides(most=6), st.sampled_from(list(JOINS)), paths, st.booleans())
 def test_a_join_of_one_source_with_itself(both, name, path, waits):
     rows, join, oracle = whole(both[0]), *JOINS[name]
@@ -92,7 +92,7 @@ def test_a_join_of_one_source_with_itself(both, name, path, waits):
     assert seen(name, testing.run(main())) == seen(name, oracle(rows, rows))
 
 
-@tries(200)
+@examples(200)
 @given(sides(), st.sampled_from(list(JOINS)), paths, st.booleans())
 def test_windows_after_a_join_never_call_its_results_late(both, name, path, waits):
     join, oracle = JOINS[name]

@@ -73,7 +73,7 @@ async def test_a_deleted_topic_ends_its_readers(servers, monkeypatch):
         await run.wait(40)
 
 
-async def test_a_deleted_topic_ends_its_writers(servers, monkeypatch):
+async def test_a_deleted_topic_ends_its_writers(servers, monkeypatch, caplog):
     monkeypatch.setattr(rivulet.io.kafka.cluster, "MISSED", 0.5)
     topic = writer(servers, name())
     source = Stream.channel()
@@ -91,6 +91,8 @@ async def test_a_deleted_topic_ends_its_writers(servers, monkeypatch):
         await asyncio.sleep(0.01)
     with pytest.raises(TopicError, match="it was deleted"):
         await run.stop(timeout=60)
+    # It is looked for again and again meanwhile, with pauses.
+    assert 0 < caplog.text.count("not found in cluster metadata") < 300
 
 
 async def test_a_record_too_large_for_the_broker_fails_the_run_before_anything_is_committed(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rivulet import GraphError, Stream, start
 from rivulet.aggregators import Collect, Count, First, Last, Max, Mean, Min, Sum
 from rivulet.testing import stamps
+from tests.examples import examples
 from tests.windows.oracle import (
     DELAY,
     EVENTS,
@@ -24,11 +25,10 @@ from tests.windows.oracle import (
     sessions,
     sliding,
     timed,
-    tries,
     tumbling,
 )
 
-many = tries(100)
+many = examples(100)
 
 
 def expected(found):

@@ -474,6 +474,12 @@ def test_run_sync_runs_where_no_loop_runs():
 
 
 @pytest.mark.real_time
+def test_an_error_of_run_sync_has_no_other_before_it():
+    with pytest.raises(ZeroDivisionError) as caught:
+        Stream.of(0).map(lambda x: 1 // x).run_sync()
+    assert caught.value.__context__ is None
+
+
 async def test_run_sync_inside_a_running_loop_runs_in_a_thread_of_its_own():
     threads = []
     Stream.of(1).to(lambda _: threads.append(threading.current_thread())).run_sync()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from rivulet import Stream, testing
@@ -15,18 +12,6 @@ EVENTS = st.lists(
 )
 DELAY = 7
 """Items come at most so many seconds later than others that happened after them."""
-
-
-EXAMPLES = int(os.environ.get("RIVULET_EXAMPLES", "250"))
-
-
-def tries(n):
-    """Settings for so many examples, or more where more are asked for."""
-    return settings(
-        max_examples=max(10, n * EXAMPLES // 250),
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    )
 
 
 @st.composite

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rivulet.aggregators import Collect, Count, Max, Mean, Min, Sum
-from tests.windows.oracle import DELAY, arrivals, run, timed, tries
+from tests.examples import examples
+from tests.windows.oracle import DELAY, arrivals, run, timed
 
-many = tries(100)
+many = examples(100)
 
 
 @many

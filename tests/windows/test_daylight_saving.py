@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rivulet import Stream
 from rivulet.aggregators import Count, Max, Min
-from tests.windows.oracle import run, tries
+from tests.examples import examples
+from tests.windows.oracle import run
 
 HOUR = timedelta(hours=1)
 CHANGES = {
@@ -123,7 +124,7 @@ NEAR = st.sampled_from(
 SECONDS = st.lists(st.integers(-40 * 3600, 64 * 3600), max_size=12)
 
 
-@tries(200)
+@examples(200)
 @given(NEAR, SECONDS, st.sampled_from(list(UNITS)))
 def test_the_order_of_arrival_changes_nothing(near, seconds, unit):
     """In zones without midnight, with two, or in which a day is missing, too."""
@@ -140,7 +141,7 @@ def test_the_order_of_arrival_changes_nothing(near, seconds, unit):
     assert len(found) == len(expected)
 
 
-@tries(200)
+@examples(200)
 @given(NEAR, SECONDS)
 def test_hours_are_those_that_the_clock_shows(near, seconds):
     """The repeated hour is two windows; each moment is in one, whatever came before it."""

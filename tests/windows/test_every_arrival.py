@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from rivulet import Stream
 from rivulet.testing import assert_closed
 from rivulet.testing import run as run_virtually
+from tests.examples import examples
 from tests.windows import oracle
 from tests.windows.aggregates import AGGREGATORS, EVERY
-from tests.windows.oracle import DELAY, SECOND, arrivals, tries
+from tests.windows.oracle import DELAY, SECOND, arrivals
 
 HALF_PAST = 5.5 * 3600
 """How far ahead of UTC the clocks are in India."""
@@ -172,14 +173,14 @@ def told(results, in_order):
     return sorted(comparable, key=repr)
 
 
-@tries(100)
+@examples(100)
 @given(cases())
 def test_the_items_of_each_window_are_those_of_the_oracle(case):
     windows, wanted, in_order = case
     assert told(final(windows.collect()), in_order) == told(wanted, in_order)
 
 
-@tries(100)
+@examples(100)
 @given(cases())
 def test_every_aggregator_gives_what_the_oracle_gives(case):
     windows, wanted, in_order = case
@@ -201,7 +202,7 @@ def test_every_aggregator_gives_what_the_oracle_gives(case):
                 assert value == right
 
 
-@tries(100)
+@examples(100)
 @given(cases())
 def test_every_other_end_gives_what_the_oracle_gives(case):
     windows, wanted, _ = case
@@ -229,7 +230,7 @@ OVER = {
 }
 
 
-@tries(60)
+@examples(60)
 @given(cases(), st.sampled_from(list(OVER)), st.sampled_from([2, 8, 600]))
 def test_windows_over_windows_of_every_kind_miss_nothing(case, kind, size):
     windows, wanted, _ = case

@@ -27,7 +27,8 @@ from rivulet.aggregators import (
     TopK,
     Var,
 )
-from tests.windows.oracle import run, tries
+from tests.examples import examples
+from tests.windows.oracle import run
 
 
 class Range(Aggregator):
@@ -96,7 +97,7 @@ FOREVER = 10_000
 
 
 @pytest.mark.parametrize("aggregator", AGGREGATORS, ids=str)
-@tries(40)
+@examples(40)
 @given(VALUES)
 def test_windows_groups_and_running_values_agree(aggregator, values):
     rows = Stream([{"t": t, "x": x} for t, x in enumerate(values)])

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rivulet import Stream
 from rivulet.aggregators import Collect, Count, Counts, Max, Sum
 from rivulet.core.time import FOREVER, NEVER, Clock
+from tests.examples import examples
 from tests.windows.aggregates import AGGREGATORS
-from tests.windows.oracle import DELAY, SECOND, arrivals, tries
+from tests.windows.oracle import DELAY, SECOND, arrivals
 
 KINDS = {
     "tumbling": {"tumbling": 5},
@@ -86,7 +87,7 @@ def told(results):
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@tries(25)
+@examples(25)
 @given(rows=arrivals(delay=DELAY + 3), at=st.integers(0, 25))
 def test_a_state_can_be_saved_and_restored_at_any_item(kind, rows, at):
     windows = Stream(rows).event_time(0).window(by=1, **kind)
@@ -104,7 +105,7 @@ def test_a_state_can_be_saved_and_restored_at_any_item(kind, rows, at):
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name.startswith(LASTING)])
-@tries(10)
+@examples(10)
 @given(rows=arrivals(), at=st.integers(0, 25))
 def test_a_saved_state_is_apart_from_what_goes_on(name, rows, at):
     node = Stream(rows).event_time(0).window(by=1, **KINDS[name]).agg(**OF_ROWS).node
@@ -122,7 +123,7 @@ def test_a_saved_state_is_apart_from_what_goes_on(name, rows, at):
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@tries(25)
+@examples(25)
 @given(rows=arrivals())
 def test_what_is_passed_on_is_never_past_a_later_result(kind, rows):
     """A stage below takes no result for late."""
@@ -142,7 +143,7 @@ def test_what_is_passed_on_is_never_past_a_later_result(kind, rows):
 @pytest.mark.parametrize(
     "kind", [{"tumbling": 5}, {"hopping": 7, "every": 3}, {"session": 4}, {"sliding": 5}], ids=list
 )
-@tries(25)
+@examples(25)
 @given(rows=arrivals(delay=3 * DELAY), at=st.integers(0, 25))
 def test_late_items_are_told_apart_as_before_after_a_restart(kind, rows, at):
     node = Stream(rows).event_time(0).window(by=1, grace=2, **kind).late.node

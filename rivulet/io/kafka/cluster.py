@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from socket import gaierror
 from ssl import SSLCertVerificationError
@@ -40,7 +40,7 @@ from rivulet.io.settings import Address, Settings
 if TYPE_CHECKING:
     from rivulet.io.topic import Topic
 
-__all__ = ["LOOK", "STOPPING", "Presence", "own_error", "own_errors", "reach"]
+__all__ = ["LOOK", "STOPPING", "Presence", "own_error", "own_errors", "pace", "reach"]
 
 LOOK: Final = 1.0
 """Seconds between two looks at whether a topic is still there, while nothing else happens."""
@@ -181,6 +181,31 @@ def _check_made(answer: Any, name: str) -> None:
     for _, code, text in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
             raise TopicError(f"the topic {name!r} can't be made: {text} (error {code})")
+
+
+def pace(client: Any, topics: Callable[[], Collection[str]]) -> None:
+    """Have a client pause before it asks again where partitions are.
+
+    Without it, it asks thousands of times a second while brokers are away or a topic has no leader.
+
+    Args:
+        client: aiokafka's client below a consumer or a producer.
+        topics: gives the topics that are used.
+    """
+    update = client._metadata_update
+
+    async def paced(cluster: Any, asked: Any) -> bool:
+        found = await update(cluster, asked)
+        if not found or not all(_has_leaders(cluster, topic) for topic in topics()):
+            await asyncio.sleep(_SHORTEST)
+        return found
+
+    client._metadata_update = paced
+
+
+def _has_leaders(cluster: Any, topic: str) -> bool:
+    partitions = cluster.partitions_for_topic(topic)
+    return bool(partitions) and cluster.available_partitions_for_topic(topic) == partitions
 
 
 @contextmanager

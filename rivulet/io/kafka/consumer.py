@@ -18,7 +18,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from rivulet.io.kafka.cluster import LOOK, STOPPING, Presence, own_error, own_errors, reach
+from rivulet.io.kafka.cluster import LOOK, STOPPING, Presence, own_error, own_errors, pace, reach
 from rivulet.io.records import OffsetAndTimestamp, Record
 from rivulet.io.transport import LostError, NoPositionError, OutOfRangeError, Owner
 
@@ -51,7 +51,7 @@ class KafkaConsumer(ConsumerRebalanceListener):
 
     def _make(self) -> Any:
         settings = self._topic.settings
-        return _Consumer(
+        client = _Consumer(
             **{
                 "client_id": "rivulet",
                 "rebalance_timeout_ms": int(settings.rebalance_timeout * 1000),
@@ -60,6 +60,8 @@ class KafkaConsumer(ConsumerRebalanceListener):
             enable_auto_commit=False,
             auto_offset_reset="none",
         )
+        pace(client._client, lambda: (self._name,))
+        return client
 
     async def start(self) -> None:
         """Connect, and join the group."""

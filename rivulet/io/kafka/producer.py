@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from rivulet.errors import TopicError
-from rivulet.io.kafka.cluster import LOOK, STOPPING, Presence, own_error, own_errors, reach
+from rivulet.io.kafka.cluster import LOOK, STOPPING, Presence, own_error, own_errors, pace, reach
 from rivulet.io.partitioner import partition_of
 from rivulet.io.records import Headers, RecordMetadata
 
@@ -99,6 +99,7 @@ class KafkaProducer:
         client = self._client = _Producer(**{**settings, **self._topic.settings.writing})
         # A batch whose partition has no leader would be given up after request_timeout_ms.
         client._message_accumulator._batch_ttl = math.inf
+        pace(client.client, lambda: self._known)
         try:
             with own_errors(self._topic, "write"):
                 await client.start()
