@@ -433,7 +433,8 @@ async def test_items_that_were_handed_to_another_task_are_committed_when_they_ha
     run = Stream(topic).map(handle, concurrency=4).start()
     await until(lambda: len(entered) == 4)
     await asyncio.sleep(0.3)
-    assert await topic.committed() == {0: None}
+    # At most where the group began.
+    assert (await topic.committed())[0] in {None, 0}
     gate.set()
     await until(lambda: len(entered) == 10)
     while await topic.committed() != {0: 10}:
