@@ -11,7 +11,7 @@ from rivulet.core.iteration import close_iterator
 __all__ = ["Asynchronous", "Awaited", "Closing", "Turn"]
 
 TURN_SECONDS = 0.005
-TURN_ITEMS = 256
+TURN_ITEMS = 1024
 
 
 class Awaited(dict[type, bool]):
@@ -56,7 +56,7 @@ class Turn:
         between: does it, and tells whether the loop is to be left.
 
     Attributes:
-        items: how many items to take before the next turn: as many as take 5 ms, at most 256.
+        items: how many items to take before the next turn: as many as take 5 ms, at most 1,024.
     """
 
     __slots__ = ("_asked", "_between", "_clock", "_then", "items")
